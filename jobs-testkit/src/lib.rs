@@ -1,0 +1,2 @@
+#![forbid(unsafe_code)]
+//! Placeholder while the crate is being written.
