@@ -212,10 +212,10 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
 
     /// The handler reports progress: kept until it may be sent, newer replaces older (P7).
     pub fn handle_progress(&mut self, slot: u8, run: RunId, progress: &Progress) {
-        if let Ok(slot) = self.running(slot, run) {
-            if slot.is_watched() {
-                slot.keep_progress(progress);
-            }
+        if let Ok(slot) = self.running(slot, run)
+            && slot.is_watched()
+        {
+            slot.keep_progress(progress);
         }
     }
 
@@ -470,18 +470,20 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             return;
         };
         // Success says nothing yet: the reply counts. A request that did not leave is overdue.
-        if let Some(request) = &mut slot.request {
-            if request.counter == sequence && completion == Completion::Failed {
-                request.deadline = now;
-            }
+        if let Some(request) = &mut slot.request
+            && request.counter == sequence
+            && completion == Completion::Failed
+        {
+            request.deadline = now;
         }
     }
 
     fn queue_sent(&mut self, now: Millis, sequence: u32, completion: Completion) {
-        if let Some(request) = &mut self.queue.request {
-            if request.counter == sequence && completion == Completion::Failed {
-                request.deadline = now;
-            }
+        if let Some(request) = &mut self.queue.request
+            && request.counter == sequence
+            && completion == Completion::Failed
+        {
+            request.deadline = now;
         }
     }
 

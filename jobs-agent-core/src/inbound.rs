@@ -377,12 +377,12 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         index: usize,
         error: &DecodeError<'_>,
     ) -> Handled<'static> {
-        if let Some(slot) = self.slots.get_mut(index) {
-            if slot.step(Event::Document) {
-                slot.store_at = now;
-                let reason = decode_reason(error);
-                slot.decline(reason.as_str());
-            }
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.step(Event::Document)
+        {
+            slot.store_at = now;
+            let reason = decode_reason(error);
+            slot.decline(reason.as_str());
         }
         Handled::Taken
     }

@@ -13,6 +13,8 @@
         clippy::cast_possible_truncation
     )
 )]
+// A refusal carries its reason by value: there is no allocator to box it.
+#![allow(clippy::result_large_err)]
 //! An AWS IoT Jobs device agent as a state machine: no I/O, no clock, no allocation, no
 //! randomness. Everything comes in as an argument, everything goes out as one ordered stream of
 //! effects that an adapter performs.

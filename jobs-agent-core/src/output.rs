@@ -13,6 +13,10 @@ use crate::{
 ///
 /// An effect may take its time: the agent goes on with other slots until its receipt is back.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "no allocator to box the permit in"
+)]
 #[must_use = "an output is an obligation: perform it"]
 pub enum Output<'s> {
     /// Make `record` durable as the only record of `slot`, then return the receipt.
@@ -164,6 +168,10 @@ pub struct RunPermit<'s> {
 
 /// Where a run begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "no allocator to box the checkpoint in"
+)]
 pub enum Start {
     /// From the beginning, with the plan of this slot.
     Fresh,

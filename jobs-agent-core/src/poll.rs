@@ -473,10 +473,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 impl Slot {
     /// What this slot wants done on the device itself; otherwise `wake` learns its next time.
     fn local_intent(&self, index: usize, now: Millis, wake: &mut Option<Millis>) -> Option<Intent> {
-        if self.stop_due {
-            if let Some(reason) = self.stop {
-                return Some(Intent::Stop(index, reason));
-            }
+        if self.stop_due
+            && let Some(reason) = self.stop
+        {
+            return Some(Intent::Stop(index, reason));
         }
         if self.saved_due {
             return Some(Intent::Saved(index));
