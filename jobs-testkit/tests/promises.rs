@@ -34,6 +34,30 @@ fn a_repeated_notification_of_a_finished_job_starts_nothing() {
     );
 }
 
+/// P1
+#[test]
+fn a_repeated_notification_of_a_running_job_starts_nothing_beside_it() {
+    let story = Scenario::new("repeat")
+        .script(
+            "slow",
+            Script::new([Step::Effect("work"), Step::Sleep(20_000), Step::Succeed]),
+        )
+        .at(50, Action::Link(LinkFault::DuplicateNotification(4_000)))
+        .at(51, Action::Link(LinkFault::DuplicateNotification(5_000)))
+        .job(100, "a", "slow");
+    let report = World::<2>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!((report.runs("a"), report.effects("a", "work")), (1, 1));
+}
+
+/// P1
+#[test]
+fn slow_storage_holds_the_start_back() {
+    let report = World::<1>::play(&stories::happy().slow_storage(400), None);
+    report.assert_kept("slow storage");
+    assert_eq!(report.status("a"), Some("SUCCEEDED"));
+}
+
 /// P2
 #[test]
 fn an_outcome_is_sent_again_until_the_service_answers() {
@@ -318,6 +342,23 @@ fn an_instantaneous_job_costs_one_publish() {
     report.assert_kept(story.name);
     assert_eq!(report.status("a"), Some("SUCCEEDED"));
     assert_eq!(report.published, 1 + 1);
+}
+
+/// P9
+#[test]
+fn an_old_reply_does_not_answer_for_a_lost_report() {
+    // The answer to the start comes again just when the report of the outcome was lost.
+    let story = Scenario::new("old reply")
+        .script(
+            "quick",
+            Script::new([Step::Effect("work"), Step::Sleep(300), Step::Succeed]),
+        )
+        .at(90, Action::Link(LinkFault::DuplicateReply(2_000)))
+        .job(100, "a", "quick")
+        .at(300, Action::Link(LinkFault::DropRequest));
+    let report = World::<1>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!(report.status("a"), Some("SUCCEEDED"));
 }
 
 /// P9
