@@ -24,7 +24,7 @@ impl<'a> EscapedStr<'a> {
     /// The text, when nothing in it is escaped.
     #[must_use]
     pub fn as_plain(&self) -> Option<&'a str> {
-        if self.0.as_bytes().iter().any(|byte| *byte == b'\\') {
+        if self.0.as_bytes().contains(&b'\\') {
             None
         } else {
             Some(self.0)

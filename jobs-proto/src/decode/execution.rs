@@ -100,9 +100,9 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
         names: &NAMES,
         slots: &mut slots,
     };
-    let result = length
-        .and(members::read_message(payload, &TOP, &mut top, nested))
-        .and_then(|()| build(&top, whole, &slots));
+    // Also what is too long is read as far as it may be, for the sake of its job id.
+    let read = members::read_message(payload, &TOP, &mut top, nested);
+    let result = length.and(read).and_then(|()| build(&top, whole, &slots));
     result.map_err(|fault| {
         let [client_token, _] = top;
         let [job_id, _, _, _, queued_at, _, _, _, _, execution_number, _] = slots;
