@@ -91,7 +91,8 @@ fn same_message(ours: &ExecutionMessage<'_>, theirs: &Value) {
     match &ours.execution {
         Some(execution) => same_execution(execution, &theirs["execution"]),
         None => {
-            assert!(matches!(&theirs["execution"], Value::Null) || theirs["execution"] == json!({}))
+            let theirs = &theirs["execution"];
+            assert!(theirs.is_null() || *theirs == json!({}), "{theirs}");
         }
     }
 }
