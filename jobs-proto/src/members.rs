@@ -108,15 +108,22 @@ fn read_members<'a>(
     slots: &mut [Slot<'a>],
 ) -> Result<(), Fault> {
     while let Some(key) = members.next_key()? {
-        let at = members.scanner.at();
-        match store(names, slots, key) {
-            Some(slot) => {
-                refuse_second(slot, at)?;
-                *slot = Some(members.scanner.value()?);
-            }
-            None => members.scanner.value().map(|_| ())?,
-        }
+        read_value(&mut members.scanner, names, slots, key)?;
     }
+    Ok(())
+}
+
+/// Reads the value that belongs to `key`, into its slot if it has one.
+fn read_value<'a>(
+    scanner: &mut Scanner<'a>,
+    names: &[&str],
+    slots: &mut [Slot<'a>],
+    key: EscapedStr<'_>,
+) -> Result<(), Fault> {
+    let mut unknown = None;
+    let slot = store(names, slots, key).unwrap_or(&mut unknown);
+    refuse_second(slot, scanner.at())?;
+    *slot = Some(scanner.value()?);
     Ok(())
 }
 
@@ -145,20 +152,14 @@ pub(crate) fn read_message<'a>(
             *nested.whole = Some(members.scanner.raw_from(start));
             continue;
         }
-        match store(names, slots, key) {
-            Some(slot) => {
-                refuse_second(slot, at)?;
-                *slot = Some(members.scanner.value()?);
-            }
-            None => members.scanner.value().map(|_| ())?,
-        }
+        read_value(&mut members.scanner, names, slots, key)?;
     }
     members.scanner.end()
 }
 
 /// The value, unless it is missing or `null`.
-pub(crate) fn present<'a>(slot: &Slot<'a>) -> Slot<'a> {
-    slot.filter(|raw| !raw.is_null())
+pub(crate) fn present<'s, 'a>(slot: &'s Slot<'a>) -> Option<&'s Raw<'a>> {
+    slot.as_ref().filter(|raw| !raw.is_null())
 }
 
 pub(crate) fn time(slot: &Slot<'_>) -> Option<EpochSeconds> {
@@ -194,9 +195,9 @@ impl Fields {
         read: impl FnOnce(&Raw<'a>) -> Option<T>,
     ) -> Option<T> {
         let raw = present(slot)?;
-        let value = read(&raw);
+        let value = read(raw);
         if value.is_none() {
-            self.note(&raw, kind);
+            self.note(raw, kind);
         }
         value
     }
