@@ -72,7 +72,11 @@ fn store<'s, 'a>(
     slots: &'s mut [Slot<'a>],
     key: EscapedStr<'_>,
 ) -> Option<&'s mut Slot<'a>> {
-    let index = names.iter().position(|name| key.eq_str(name))?;
+    let plain = key.as_plain();
+    let index = names.iter().position(|name| match plain {
+        Some(plain) => plain == *name,
+        None => key.eq_str(name),
+    })?;
     slots.get_mut(index)
 }
 
