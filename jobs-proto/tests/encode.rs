@@ -317,6 +317,10 @@ fn packing_refuses_what_does_not_fit_and_leaves_the_rest_alone() {
         Err(DetailsError::BufferFull)
     );
 
+    let (mut buf, mut len) = ([0; 5], 0);
+    let wide = PackedDetails::push_cut(&mut buf, &mut len, "c", "\u{e4}");
+    assert_eq!((wide, len), (Err(DetailsError::BufferFull), 0));
+
     let (mut buf, mut len) = ([0; 128], 0);
     for n in 0..10 {
         PackedDetails::push(&mut buf, &mut len, &format!("k{n}"), "v").unwrap();

@@ -86,6 +86,20 @@ fn a_job_id_inside_the_document_is_never_taken_for_the_job() {
 }
 
 #[test]
+fn what_stood_before_the_fault_is_not_counted_twice() {
+    let message = br#"{"clientToken":"t1","execution":{"queuedAt":4,"jobDocument":{"a":xyz},"jobId":"job-7","executionNumber":9}}"#;
+    assert_job_7(message, ErrorKind::Syntax);
+}
+
+#[test]
+fn a_job_id_outside_of_the_execution_is_never_taken_for_the_job() {
+    let message = br#"{"other":{"jobId":"evil"},"execution":{"jobDocument":{"a":xyz}}}"#;
+    assert_eq!(failure(message).salvage, None);
+    let message = br#"{"other":{"jobId":"evil"},"execution":{"jobDocument":{"a":xyz},"jobId":"good"},"more":{"jobId":"evil"}}"#;
+    assert_eq!(salvage(message).job_id.as_str(), "good");
+}
+
+#[test]
 fn two_job_ids_around_a_fault_are_one_too_many() {
     let message = br#"{"execution":{"jobDocument":{"a":xyz},"jobId":"a","jobId":"b"}}"#;
     assert_eq!(failure(message).salvage, None);
@@ -216,6 +230,7 @@ fn numbers_that_do_not_fit_are_refused_and_strange_times_are_not() {
         ("1719940994123", Some(1_719_940_994)),
         ("1719940994123.5", Some(1_719_940_994)),
         ("99999999999", Some(99_999_999_999)),
+        ("100000000000", Some(100_000_000)),
         ("0", Some(0)),
         ("-1", None),
         ("1.5e9", None),
