@@ -390,9 +390,27 @@ fn a_time_out_is_published_at_its_time_and_the_late_report_refused() {
     );
 
     assert!(service.advance(T0 + 7 * MINUTE - 1).is_empty());
-    let late = set(&mut service, T0 + 9 * MINUTE, "j", "SUCCEEDED").rest;
+    let late = T0 + 9 * MINUTE;
+    let sent = service.publish(
+        late,
+        "$aws/things/MyThing/jobs/j/update",
+        b"{\"status\":\"FAILED\"}",
+    );
     // The publish first fired the timer, with the timer's own time.
-    assert!(late.is_empty());
+    let topics: Vec<&str> = sent.iter().map(|message| message.topic.as_str()).collect();
+    assert_eq!(
+        topics,
+        [
+            "$aws/things/MyThing/jobs/notify",
+            "$aws/things/MyThing/jobs/notify-next",
+            "$aws/things/MyThing/jobs/j/update/rejected",
+        ]
+    );
+    assert_eq!(
+        body(&sent[1]),
+        json!({"timestamp": (T0 + 7 * MINUTE) / 1000})
+    );
+    assert_eq!(body(&sent[2])["executionState"]["status"], "TIMED_OUT");
     let execution = view(&service, "j");
     assert_eq!(execution.status, ExecutionStatus::TimedOut);
     assert_eq!(execution.last_updated_at_ms, T0 + 7 * MINUTE);
