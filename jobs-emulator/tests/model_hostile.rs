@@ -2,10 +2,10 @@
 
 mod model_support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jobs_emulator::model::{
-    Audience, ControlOp, DataOp, ExecutionView, Fault, Message, Service, Settings,
+    Audience, ControlOp, DataOp, ExecutionView, Fault, Message, Service, Settings, UnknownThing,
 };
 use model_support::{T0, arn, map};
 use proptest::collection::vec;
@@ -197,6 +197,53 @@ fn executions(service: &Service) -> Executions {
         .collect()
 }
 
+fn id(value: &Value) -> (String, u64) {
+    let job_id = value["jobId"].as_str().expect("a job id").to_owned();
+    (job_id, value["executionNumber"].as_u64().expect("a number"))
+}
+
+/// What a subscriber learns from a message.
+fn hear(
+    message: &Message,
+    pending: &mut BTreeMap<String, BTreeSet<(String, u64)>>,
+    head: &mut BTreeMap<String, Option<(String, u64)>>,
+) {
+    let value = model_support::body(message);
+    for thing in THINGS.map(str::to_owned) {
+        if message.topic == format!("$aws/things/{thing}/jobs/notify") {
+            let lists = value["jobs"].as_object().expect("lists").values();
+            let ids = lists
+                .flat_map(|list| list.as_array().expect("a list"))
+                .map(id)
+                .collect();
+            pending.insert(thing, ids);
+        } else if message.topic == format!("$aws/things/{thing}/jobs/notify-next") {
+            head.insert(thing, value.get("execution").map(id));
+        }
+    }
+}
+
+fn pending(service: &Service, thing: &str) -> BTreeSet<(String, u64)> {
+    service
+        .executions()
+        .filter(|e| e.thing_name == thing && !e.status.is_terminal())
+        .map(|e| (e.job_id, e.execution_number))
+        .collect()
+}
+
+/// The head as a device reads it, once reads have caught up.
+fn head(service: &Service, now_ms: u64, thing: &str) -> Option<(String, u64)> {
+    let mut settings = service.settings().clone();
+    settings.unknown_thing = UnknownThing::NoWork;
+    let mut service = service.clone();
+    service.set_settings(settings);
+    let topic = format!("$aws/things/{thing}/jobs/$next/get");
+    let replies = (0..3).map(|_| service.publish(now_ms, &topic, b"{}").remove(0));
+    model_support::body(&replies.last()?)
+        .get("execution")
+        .map(id)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -205,6 +252,8 @@ proptest! {
         let settings = Settings { lifecycle_events: true, ..Settings::default() };
         let mut service = model_support::service_with(settings, &THINGS);
         let mut now_ms = T0;
+        let mut told_pending: BTreeMap<String, BTreeSet<(String, u64)>> = BTreeMap::new();
+        let mut told_head: BTreeMap<String, Option<(String, u64)>> = BTreeMap::new();
         for step in steps {
             let before = executions(&service);
             let told = step.clone();
@@ -229,8 +278,19 @@ proptest! {
                 }
                 prop_assert!(now.version_number >= then.version_number);
             }
-            if let Some(at) = service.next_deadline_ms() {
-                prop_assert!(at > 0 || !service.advance(now_ms).is_empty());
+            // A call that failed keeps what timers said; ask for it as an adapter would.
+            let mut heard = sent;
+            heard.extend(service.advance(now_ms));
+            prop_assert!(service.next_deadline_ms().is_none_or(|at_ms| at_ms > now_ms));
+            for message in &heard {
+                hear(message, &mut told_pending, &mut told_head);
+            }
+            for thing in THINGS {
+                let pending = pending(&service, thing);
+                let told = told_pending.get(thing).cloned().unwrap_or_default();
+                prop_assert_eq!(told, pending, "whoever listens to notify knows the queue");
+                let told = told_head.get(thing).cloned().flatten();
+                prop_assert_eq!(told, head(&service, now_ms, thing), "and its head");
             }
         }
     }
