@@ -679,3 +679,104 @@ fn lifecycle_events_are_published_when_switched_on() {
     assert_eq!(body(&sent[2])["thingArn"], json!(arn("thing", THING)));
     assert_eq!(body(&sent[3])["completedAt"], json!(T0));
 }
+
+fn with_delayed_retry() -> Service {
+    let settings = Settings {
+        retry_delay_ms: 30_000,
+        ..Settings::default()
+    };
+    let mut service = service_with(settings, &[THING]);
+    let retry = json!({"jobExecutionsRetryConfig": {
+        "criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}],
+    }});
+    create_with(&mut service, T0, "j", &retry);
+    set(&mut service, T0, "j", "FAILED").accepted();
+    assert_eq!(service.next_deadline_ms(), Some(T0 + 30_000));
+    service
+}
+
+#[test]
+fn a_waiting_retry_is_dropped_with_its_thing_and_with_its_job() {
+    let mut service = with_delayed_retry();
+    service.delete_thing(T0, THING).unwrap();
+    assert_eq!(service.next_deadline_ms(), None);
+    assert_eq!(
+        service.job_status("j"),
+        Some(JobStatus::Completed),
+        "nothing is left to do"
+    );
+
+    let mut service = with_delayed_retry();
+    service.cancel_job(T0, "j", false).unwrap();
+    assert_eq!(service.next_deadline_ms(), None);
+    assert_eq!(view(&service, "j").execution_number, 1);
+}
+
+#[test]
+fn failures_of_both_kinds_share_the_retries_of_an_all_criterion() {
+    let mut service = service();
+    let retry = json!({
+        "timeoutConfig": {"inProgressTimeoutInMinutes": 1},
+        "jobExecutionsRetryConfig": {
+            "criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}],
+        },
+    });
+    create_with(&mut service, T0, "j", &retry);
+    set(&mut service, T0, "j", "FAILED").accepted();
+    set(&mut service, T0, "j", "IN_PROGRESS").accepted();
+    service.advance(T0 + MINUTE);
+    assert_eq!(view(&service, "j").execution_number, 2);
+    assert_eq!(service.job_status("j"), Some(JobStatus::Completed));
+}
+
+#[test]
+fn details_with_invisible_characters_are_refused_and_other_scripts_taken() {
+    let mut service = service();
+    create(&mut service, T0, "j");
+    let mut code = |value: &str| {
+        let request = json!({"status": "IN_PROGRESS", "statusDetails": {"k": value}});
+        body(&ask(&mut service, T0, "j/update", &request).reply)["code"].clone()
+    };
+    for bad in [
+        "\t",
+        "\u{7f}",
+        "\u{85}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{e000}",
+        "\u{2fffe}",
+    ] {
+        assert_eq!(code(bad), "InvalidRequest", "{bad:?}");
+    }
+    for good in ["é 字 😀", "\u{2028}", &"字".repeat(1024)] {
+        assert_eq!(code(good), Value::Null, "{good:?}");
+    }
+}
+
+#[test]
+fn the_client_token_is_limited_in_bytes_and_never_echoed_when_refused() {
+    let mut service = service();
+    let longest = "é".repeat(32);
+    let reply = ask(&mut service, T0, "get", &json!({"clientToken": longest})).accepted();
+    assert_eq!(reply["clientToken"], json!(longest));
+    for bad in [json!("é".repeat(33)), json!(5), json!({})] {
+        let answer = ask(&mut service, T0, "get", &json!({"clientToken": bad}));
+        assert_eq!(answer.code(), "InvalidRequest", "{bad}");
+        assert_eq!(answer.rejected().get("clientToken"), None);
+    }
+}
+
+#[test]
+fn faults_reach_the_https_door_with_its_own_errors() {
+    let mut service = service();
+    service.set_fault(Fault::Throttle { requests: 1 });
+    service.set_fault(Fault::InternalError { requests: 1 });
+    let params = json!({"thingName": THING});
+    let mut error = || {
+        let op = jobs_emulator::model::DataOp::GetPendingJobExecutions;
+        let error = model_support::http(&mut service, T0, op, &params).unwrap_err();
+        (error.status, error.code)
+    };
+    assert_eq!(error(), (429, "ThrottlingException"));
+    assert_eq!(error(), (503, "ServiceUnavailableException"));
+}

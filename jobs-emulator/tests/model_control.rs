@@ -434,3 +434,48 @@ fn a_service_survives_being_stored_and_read_again() {
     assert_eq!(read, service);
     assert_eq!(read.advance(T0 + MINUTE), service.advance(T0 + MINUTE));
 }
+
+#[test]
+fn a_thing_that_leaves_one_of_two_target_groups_keeps_its_job() {
+    let mut service = service();
+    for group in ["g", "h"] {
+        let params = json!({"thingGroupName": group, "thingName": THING});
+        control(&mut service, T0, ControlOp::CreateThingGroup, &params).unwrap();
+        control(&mut service, T0, ControlOp::AddThingToThingGroup, &params).unwrap();
+    }
+    let params = json!({"jobId": "j", "targetSelection": "CONTINUOUS", "document": "{}",
+        "targets": [arn("thinggroup", "g"), arn("thinggroup", "h")]});
+    let (_, sent) = control(&mut service, T0, ControlOp::CreateJob, &params).unwrap();
+    assert_eq!(
+        sent.len(),
+        2,
+        "one execution, although two groups name the thing"
+    );
+    assert!(membership(&mut service, ControlOp::RemoveThingFromThingGroup).is_empty());
+    assert_eq!(status(&service, "j"), ExecutionStatus::Queued);
+    let params = json!({"thingGroupName": "h"});
+    control(&mut service, T0, ControlOp::DeleteThingGroup, &params).unwrap();
+    assert_eq!(status(&service, "j"), ExecutionStatus::Removed);
+}
+
+#[test]
+fn a_thing_the_rollout_has_not_reached_gets_its_job_once() {
+    let mut service = service_with(Settings::default(), &["a", "b"]);
+    for group in ["g", "h"] {
+        let params = json!({"thingGroupName": group});
+        control(&mut service, T0, ControlOp::CreateThingGroup, &params).unwrap();
+    }
+    let params = json!({"jobId": "j", "targetSelection": "CONTINUOUS", "document": "{}",
+        "targets": [arn("thing", "a"), arn("thing", "b"), arn("thinggroup", "g")],
+        "jobExecutionsRolloutConfig": {"maximumPerMinute": 1}});
+    control(&mut service, T0, ControlOp::CreateJob, &params).unwrap();
+    let params = json!({"thingName": "b", "thingGroupName": "g"});
+    control(&mut service, T0, ControlOp::AddThingToThingGroup, &params).unwrap();
+    assert_eq!(service.execution("b", "j", None), None);
+    service.advance(T0 + MINUTE);
+    assert_eq!(
+        service.execution("b", "j", None).unwrap().execution_number,
+        1
+    );
+    assert_eq!(service.executions().count(), 2);
+}
