@@ -5,7 +5,8 @@ mod model_support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jobs_emulator::model::{
-    Audience, ControlOp, DataOp, ExecutionView, Fault, Message, Service, Settings, UnknownThing,
+    Audience, ControlOp, DataOp, ExecutionView, Fault, JobStatus, Message, Service, Settings,
+    UnknownThing,
 };
 use model_support::{T0, arn, map};
 use proptest::collection::vec;
@@ -284,6 +285,19 @@ proptest! {
             prop_assert!(service.next_deadline_ms().is_none_or(|at_ms| at_ms > now_ms));
             for message in &heard {
                 hear(message, &mut told_pending, &mut told_head);
+            }
+            for job in JOBS {
+                let Some(status) = service.job_status(job) else { continue };
+                let open = service.executions().any(|e| e.job_id == job && !e.status.is_terminal());
+                let params = map(&json!({"jobId": job}));
+                let (shown, _) =
+                    service.control(now_ms, ControlOp::DescribeJob, &params).expect("a job");
+                let rolling = shown["job"]["isConcurrent"] == json!(true);
+                match status {
+                    JobStatus::Completed => prop_assert!(!open && !rolling),
+                    JobStatus::InProgress => prop_assert!(open || rolling, "{job} hangs"),
+                    JobStatus::Canceled | JobStatus::DeletionInProgress => {}
+                }
             }
             for thing in THINGS {
                 let pending = pending(&service, thing);

@@ -55,6 +55,7 @@ impl Service {
         };
         job.members.insert(thing.to_owned());
         job.notified = job.notified.saturating_add(1);
+        job.open = job.open.saturating_add(1);
         let numbers = self
             .executions
             .entry(thing.to_owned())
@@ -112,6 +113,9 @@ impl Service {
         number: u64,
         changes: &mut Changes,
     ) {
+        if let Some(job) = self.jobs.get_mut(job_id) {
+            job.open = job.open.saturating_sub(1);
+        }
         self.execution_event(now_ms, thing, job_id, number, changes);
         self.retry(now_ms, thing, job_id, number, changes);
         self.check_abort(now_ms, job_id, changes);
@@ -190,15 +194,12 @@ impl Service {
         let Some(job) = self.jobs.get(job_id) else {
             return;
         };
-        let may_end = job.status == JobStatus::InProgress
+        let over = job.status == JobStatus::InProgress
             && job.selection == TargetSelection::Snapshot
             && job.waiting.is_empty()
-            && job.due_retries.is_empty();
-        if !may_end
-            || self
-                .latest_of_job(job_id)
-                .any(|(_, _, e)| !e.status.is_terminal())
-        {
+            && job.due_retries.is_empty()
+            && job.open == 0;
+        if !over {
             return;
         }
         if let Some(job) = self.jobs.get_mut(job_id) {
