@@ -780,3 +780,19 @@ fn faults_reach_the_https_door_with_its_own_errors() {
     assert_eq!(error(), (429, "ThrottlingException"));
     assert_eq!(error(), (503, "ServiceUnavailableException"));
 }
+
+#[test]
+fn deleting_the_last_open_execution_completes_its_job() {
+    let mut service = service_with(Settings::default(), &["a", "b"]);
+    service
+        .create_job(T0, "j", &["a", "b"], &json!({}))
+        .unwrap();
+    service.publish(
+        T0,
+        "$aws/things/a/jobs/j/update",
+        br#"{"status":"SUCCEEDED"}"#,
+    );
+    let params = json!({"thingName": "b", "jobId": "j", "executionNumber": 1, "force": true});
+    control(&mut service, T0, ControlOp::DeleteJobExecution, &params).unwrap();
+    assert_eq!(service.job_status("j"), Some(JobStatus::Completed));
+}
