@@ -1,6 +1,8 @@
 //! The world: one device, one service, one network, one clock.
 
-use jobs_agent_core::{Completion, Config, Millis, Output, Scratch, Unclaimed};
+use jobs_agent_core::{
+    Completion, Config, Millis, OperationTag, Output, RunPermit, Scratch, Unclaimed,
+};
 use jobs_emulator::model::{ControlOp, Message, Service};
 use jobs_proto::ThingName;
 use serde_json::{Map, Value};
@@ -290,26 +292,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 self.link.subscribe();
                 self.board.agent.handle_done(now, receipt, Completion::Done);
             }
-            Output::Run(permit) => {
-                let operation = scenario
-                    .scripts
-                    .iter()
-                    .find(|(name, _)| jobs_agent_core::OperationTag::of(name) == permit.tag());
-                let instant = operation.is_some_and(|(_, script)| script.policy.instant);
-                self.observer.check_run(
-                    &permit,
-                    instant,
-                    &self.board.store,
-                    &self.service,
-                    THING,
-                    &self.board.jobs_running(),
-                );
-                let offline = !self.link.is_connected();
-                self.offline_runs.push(offline);
-                if let Err(text) = self.board.start(permit, &scenario.scripts) {
-                    self.observer.violation(text);
-                }
-            }
+            Output::Run(permit) => self.run_handler(scenario, permit),
             Output::Saved { slot, run } => self.board.saved(slot, run),
             Output::Stop { slot, run, reason } => self.board.stop(slot, run, reason),
             Output::Reboot(permit) => {
@@ -321,6 +304,27 @@ impl<const JOBS: usize> World<'_, JOBS> {
             }
             Output::Ended { job_id, ending, .. } => self.observer.ended(job_id.as_str(), ending),
             Output::Wait(_) => {}
+        }
+    }
+
+    fn run_handler(&mut self, scenario: &Scenario, permit: RunPermit<'_>) {
+        let operation = scenario
+            .scripts
+            .iter()
+            .find(|(name, _)| OperationTag::of(name) == permit.tag());
+        let instant = operation.is_some_and(|(_, script)| script.policy.instant);
+        self.observer.check_run(
+            &permit,
+            instant,
+            &self.board.store,
+            &self.service,
+            THING,
+            &self.board.jobs_running(),
+        );
+        let offline = !self.link.is_connected();
+        self.offline_runs.push(offline);
+        if let Err(text) = self.board.start(permit, &scenario.scripts) {
+            self.observer.violation(text);
         }
     }
 

@@ -270,6 +270,19 @@ fn a_hundred_reports_in_a_second_cost_one_publish() {
 
 /// P7
 #[test]
+fn reports_over_a_minute_keep_their_distance() {
+    let chatter = (0..60).flat_map(|second| [Step::Sleep(1_000), Step::Report(second)]);
+    let story = Scenario::new("a minute")
+        .script("talks", Script::new(chatter.chain([Step::Succeed])))
+        .job(100, "a", "talks");
+    let report = World::<1>::play(&story, None);
+    report.assert_kept(story.name);
+    // $next/get at connect, start, outcome, and one report in ten seconds.
+    assert!(report.published <= 3 + 6, "{} publishes", report.published);
+}
+
+/// P7
+#[test]
 fn lost_progress_harms_nothing() {
     let story = Scenario::new("lost progress")
         .script(
