@@ -83,8 +83,8 @@ const MUTANTS: [Mutant; 14] = [
         name: "forget the checkpoint",
         promise: "P3",
         file: "jobs-agent-core/src/slot.rs",
-        from: "if self.needs_document { Event::RestoredWork } else { Event::RestoredCheckpoint }",
-        to: "self.has_checkpoint = false; Event::RestoredWork",
+        from: "        self.has_checkpoint = true;\n        if self.needs_document {",
+        to: "        if true {",
         test: (
             "crash",
             "a_crash_anywhere_in_a_happy_job_repeats_at_most_the_piece_it_hit",
