@@ -10,7 +10,7 @@ use std::{
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.parent().map_or(here.clone(), PathBuf::from)
+    here.parent().map_or_else(|| here.clone(), PathBuf::from)
 }
 
 /// The folder of everything built.
