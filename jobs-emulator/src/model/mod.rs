@@ -22,13 +22,33 @@
 //! # Ok::<(), jobs_emulator::model::ApiError>(())
 //! ```
 
+mod config_parse;
+mod control;
+mod control_create;
+mod control_executions;
+mod control_groups;
+mod control_jobs;
+mod control_things;
+mod device;
+mod doors;
 mod errors;
+mod events;
 mod faults;
 mod job_config;
+mod lifecycle;
 mod ops;
+mod placeholders;
+mod queue;
+mod request;
+mod rollout;
 mod service;
 mod settings;
+mod shortcuts;
 mod state;
+mod timers;
+mod topic;
+mod validate;
+mod wire;
 
 pub use errors::{ApiError, DeviceErrorCode};
 pub use faults::Fault;

@@ -9,7 +9,7 @@ use super::errors::ApiError;
 use super::faults::{Fault, Faults};
 use super::ops::{ControlOp, DataOp, Message};
 use super::settings::Settings;
-use super::state::{Execution, ExecutionView, Group, Job, JobStatus, Thing};
+use super::state::{Execution, Group, Job, Thing};
 
 /// Executions of one thing: job id, then execution number.
 pub(crate) type ThingExecutions = BTreeMap<String, BTreeMap<u64, Execution>>;
@@ -17,7 +17,8 @@ pub(crate) type ThingExecutions = BTreeMap<String, BTreeMap<u64, Execution>>;
 /// The Jobs service of one account and region.
 ///
 /// Times are milliseconds since the epoch and should not go backwards between calls. Every entry
-/// first fires the timers that are due at its time; what they send comes first in its answer.
+/// first fires the timers that are due at its time; what they send comes first in its answer, or,
+/// if the call fails, in the answer of the next call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Service {
     pub(crate) settings: Settings,
@@ -30,6 +31,8 @@ pub struct Service {
     /// Makes every presigned URL fresh.
     pub(crate) url_serial: u64,
     pub(crate) faults: Faults,
+    /// What fired timers said during a call that then failed: goes out with the next one.
+    pub(crate) unsent: Vec<Message>,
 }
 
 impl Service {
@@ -45,6 +48,7 @@ impl Service {
             serial: 0,
             url_serial: 0,
             faults: Faults::default(),
+            unsent: Vec::new(),
         }
     }
 
@@ -82,20 +86,21 @@ impl Service {
     /// the requester, then `notify`, then `notify-next`, each only if due; for a topic that is
     /// not a Jobs topic it is empty.
     pub fn publish(&mut self, now_ms: u64, topic: &str, payload: &[u8]) -> Vec<Message> {
-        let _ = (now_ms, topic, payload);
-        Vec::new()
+        let mut messages = self.fire_timers(now_ms);
+        messages.extend(self.answer_publish(now_ms, topic, payload));
+        messages
     }
 
-    /// When [`advance`](Self::advance) has something to do next, in ms since the epoch.
+    /// When [`advance`](Self::advance) has something to do next, in ms since the epoch; may lie
+    /// in the past.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        None
+        self.next_due_ms()
     }
 
     /// Fires every timer due at `now_ms`, in order: time-outs, retries, roll-out, deletions.
     pub fn advance(&mut self, now_ms: u64) -> Vec<Message> {
-        let _ = now_ms;
-        Vec::new()
+        self.fire_timers(now_ms)
     }
 
     /// Performs a control-plane operation.
@@ -112,8 +117,11 @@ impl Service {
         op: ControlOp,
         params: &Map<String, Value>,
     ) -> Result<(Value, Vec<Message>), ApiError> {
-        let _ = (now_ms, params);
-        Err(ApiError::invalid_request(op.name()))
+        self.unsent = self.fire_timers(now_ms);
+        let (body, caused) = self.answer_control(now_ms, op, params)?;
+        let mut messages = std::mem::take(&mut self.unsent);
+        messages.extend(caused);
+        Ok((body, messages))
     }
 
     /// Performs an operation of the HTTPS data plane.
@@ -129,92 +137,10 @@ impl Service {
         op: DataOp,
         params: &Map<String, Value>,
     ) -> Result<(Value, Vec<Message>), ApiError> {
-        let _ = (now_ms, params);
-        Err(ApiError::invalid_request(op.name()))
-    }
-
-    /// Registers a thing.
-    ///
-    /// # Errors
-    /// As `CreateThing`.
-    pub fn create_thing(&mut self, now_ms: u64, thing: &str) -> Result<(), ApiError> {
-        let _ = (now_ms, thing);
-        Ok(())
-    }
-
-    /// Creates a snapshot job for some things, without further configuration.
-    ///
-    /// # Errors
-    /// As `CreateJob`.
-    pub fn create_job(
-        &mut self,
-        now_ms: u64,
-        job_id: &str,
-        things: &[&str],
-        document: &Value,
-    ) -> Result<Vec<Message>, ApiError> {
-        let _ = (now_ms, job_id, things, document);
-        Ok(Vec::new())
-    }
-
-    /// Cancels a job; with `force` also its executions that are IN_PROGRESS.
-    ///
-    /// # Errors
-    /// As `CancelJob`.
-    pub fn cancel_job(
-        &mut self,
-        now_ms: u64,
-        job_id: &str,
-        force: bool,
-    ) -> Result<Vec<Message>, ApiError> {
-        let _ = (now_ms, job_id, force);
-        Ok(Vec::new())
-    }
-
-    /// Cancels the latest execution of a job on a thing.
-    ///
-    /// # Errors
-    /// As `CancelJobExecution`.
-    pub fn cancel_execution(
-        &mut self,
-        now_ms: u64,
-        thing: &str,
-        job_id: &str,
-        force: bool,
-    ) -> Result<Vec<Message>, ApiError> {
-        let _ = (now_ms, thing, job_id, force);
-        Ok(Vec::new())
-    }
-
-    /// Deletes a job and its executions.
-    ///
-    /// # Errors
-    /// As `DeleteJob`.
-    pub fn delete_job(
-        &mut self,
-        now_ms: u64,
-        job_id: &str,
-        force: bool,
-    ) -> Result<Vec<Message>, ApiError> {
-        let _ = (now_ms, job_id, force);
-        Ok(Vec::new())
-    }
-
-    /// One execution: that number, or the latest.
-    #[must_use]
-    pub fn execution(
-        &self,
-        thing: &str,
-        job_id: &str,
-        number: Option<u64>,
-    ) -> Option<ExecutionView> {
-        let _ = (thing, job_id, number);
-        None
-    }
-
-    /// The status of a job, if it exists.
-    #[must_use]
-    pub fn job_status(&self, job_id: &str) -> Option<JobStatus> {
-        self.jobs.get(job_id).map(|job| job.status)
+        self.unsent = self.fire_timers(now_ms);
+        let (body, caused) = self.answer_http(now_ms, op, params)?;
+        let mut messages = std::mem::take(&mut self.unsent);
+        messages.extend(caused);
+        Ok((body, messages))
     }
 }
