@@ -101,7 +101,14 @@ pub struct Emulator {
     mqtts: Option<SocketAddr>,
     pki: Option<Arc<Pki>>,
     fronts: JoinSet<()>,
-    keeper: Option<(oneshot::Sender<()>, JoinHandle<Result<(), StoreError>>)>,
+    keeper: Option<Keeper>,
+}
+
+/// The task that saves the state: dropping `finish` makes it save a last time and end.
+#[derive(Debug)]
+struct Keeper {
+    finish: oneshot::Sender<()>,
+    saved: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Emulator {
@@ -157,7 +164,8 @@ impl Emulator {
         let keeper = store.map(|store| {
             let (finish, finished) = oneshot::channel();
             let keep = store::keep_saved(Arc::new(store), Arc::clone(&hub), finished);
-            (finish, tokio::spawn(keep))
+            let saved = tokio::spawn(keep);
+            Keeper { finish, saved }
         });
         hub.changed();
         Ok(Self {
@@ -306,12 +314,12 @@ impl Emulator {
     pub async fn shutdown(mut self) -> Result<(), StoreError> {
         self.hub.stop.send_replace(true);
         while self.fronts.join_next().await.is_some() {}
-        let Some((finish, kept)) = self.keeper.take() else {
+        let Some(Keeper { finish, saved }) = self.keeper.take() else {
             return Ok(());
         };
         drop(finish);
-        match kept.await {
-            Ok(kept) => kept,
+        match saved.await {
+            Ok(saved) => saved,
             // The task ends by itself; only a runtime that is shutting down cancels it.
             Err(_) => Ok(()),
         }

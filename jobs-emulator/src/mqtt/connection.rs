@@ -52,7 +52,7 @@ where
         decoder: Decoder::default(),
         link: None,
         client_id: String::new(),
-        keep_alive: Some(Duration::from_millis(CONNECT_TIMEOUT_MS)),
+        keep_alive: Duration::from_millis(CONNECT_TIMEOUT_MS),
         out: Vec::new(),
     };
     connection.run(io).await;
@@ -66,7 +66,7 @@ struct Connection {
     link: Option<LinkId>,
     client_id: String,
     /// Longest silence; before CONNECT the time it has to be complete in.
-    keep_alive: Option<Duration>,
+    keep_alive: Duration,
     /// Encoded and not yet written.
     out: Vec<u8>,
 }
@@ -79,9 +79,7 @@ impl Connection {
         let mut heard = Instant::now();
         let wake = Arc::clone(&self.wake);
         let end = loop {
-            let silence = self
-                .keep_alive
-                .unwrap_or(Duration::from_secs(u64::from(u16::MAX)));
+            let silence = self.keep_alive;
             let step = tokio::select! {
                 read = reader.read(&mut bytes) => match read {
                     Ok(0) | Err(_) => Err(End::Broken),
@@ -206,7 +204,7 @@ impl Connection {
             Err(refusal) => return refuse(self, refusal),
         };
         self.link = Some(admitted.link);
-        self.keep_alive = Some(Duration::from_millis(u64::from(keep_alive_s) * 1500));
+        self.keep_alive = Duration::from_millis(u64::from(keep_alive_s) * 1500);
         if admitted.connack_delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(admitted.connack_delay_ms)).await;
         }
