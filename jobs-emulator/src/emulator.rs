@@ -9,67 +9,19 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use crate::call::ServiceCall;
 use crate::certificates::{Certificate, Certificates, Identity};
 use crate::clock::RunningClock;
 use crate::faults::Faults;
 use crate::hub::Hub;
 use crate::listen;
-use crate::model::{Message, Service};
+use crate::model::Service;
 use crate::mqtt::broker::BrokerSnapshot;
 use crate::options::{Options, StartError, StoreError};
 use crate::store::{self, Store};
 use crate::tls::identity::server_config;
 use crate::tls::pki::{Pki, PkiFiles};
 use crate::trace::Trace;
-
-/// What a call of the service yields: a result of its own, and messages to deliver.
-///
-/// Implemented for the return types of [`Service`], so that a closure can just return them.
-pub trait ServiceCall {
-    /// What is left for the caller.
-    type Output;
-
-    /// Takes the messages out.
-    fn into_parts(self) -> (Self::Output, Vec<Message>);
-}
-
-impl ServiceCall for () {
-    type Output = ();
-
-    fn into_parts(self) -> ((), Vec<Message>) {
-        ((), Vec::new())
-    }
-}
-
-impl ServiceCall for Vec<Message> {
-    type Output = ();
-
-    fn into_parts(self) -> ((), Vec<Message>) {
-        ((), self)
-    }
-}
-
-impl<T> ServiceCall for (T, Vec<Message>) {
-    type Output = T;
-
-    fn into_parts(self) -> (T, Vec<Message>) {
-        self
-    }
-}
-
-impl<C: ServiceCall, E> ServiceCall for Result<C, E> {
-    type Output = Result<C::Output, E>;
-
-    fn into_parts(self) -> (Self::Output, Vec<Message>) {
-        match self {
-            Ok(call) => {
-                let (output, messages) = call.into_parts();
-                (Ok(output), messages)
-            }
-            Err(error) => (Err(error), Vec::new()),
-        }
-    }
-}
 
 /// A running emulator.
 ///
@@ -144,7 +96,7 @@ impl Emulator {
         if let Some(wanted) = options.mqtts {
             let made = Pki::open(options.state.as_deref())?;
             let (listener, address) = bind("mqtts", wanted).await?;
-            let (chain, key) = made.issue_server(address.ip())?;
+            let (chain, key) = made.issue_server(address.ip(), &service.settings().endpoint)?;
             let acceptor = TlsAcceptor::from(Arc::new(server_config(chain, key)?));
             register_device(&mut certificates, &made, clock.now_ms());
             secure = Some((listener, address, acceptor));

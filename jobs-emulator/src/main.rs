@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use jobs_emulator::model::Settings;
 use jobs_emulator::{Clock, Emulator, Options};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -40,6 +41,14 @@ struct Arguments {
     /// Folder to keep things, jobs, sessions and certificates in; without it all is forgotten.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    /// Host name that describe-endpoint answers; also in the TLS certificate.
+    #[arg(long, value_name = "HOST", default_value = "localhost")]
+    endpoint: String,
+
+    /// Region in ARNs.
+    #[arg(long, value_name = "REGION", default_value = "us-east-1")]
+    region: String,
 
     /// How many times faster than real time the service's clock runs.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=86_400))]
@@ -78,6 +87,11 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         mqtt: arguments.mqtt,
         mqtts: arguments.mqtts,
         state: arguments.state,
+        settings: Settings {
+            endpoint: arguments.endpoint,
+            region: arguments.region,
+            ..Settings::default()
+        },
         clock,
         ..Options::default()
     };

@@ -38,9 +38,10 @@ enum End {
 
 /// Serves one client until its connection ends.
 ///
+/// It ends by itself when the hub stops.
+///
 /// # Cancel safety
-/// Not cancel safe: dropping it leaves the broker believing the client is connected. It ends by
-/// itself when the hub stops.
+/// Cancel safe: dropping it, or a panic in it, counts as a broken connection.
 pub(crate) async fn serve<S>(io: S, identity: Identity, hub: Arc<Hub>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -56,6 +57,14 @@ where
         out: Vec::new(),
     };
     connection.run(io).await;
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.link.is_some() {
+            self.leave(&End::Broken);
+        }
+    }
 }
 
 struct Connection {
@@ -175,6 +184,7 @@ impl Connection {
         let refuse = |this: &mut Self, refusal| {
             this.out
                 .extend(encode::connack_refused(version, refusal).unwrap_or_default());
+            this.record(Direction::FromDevice, PacketKind::Connect, None);
             this.record(Direction::ToDevice, PacketKind::Connack, None);
             Err(End::Refused)
         };
@@ -189,7 +199,6 @@ impl Connection {
             return refuse(self, Refusal::ClientId);
         }
         self.client_id.clone_from(&connect.client_id);
-        self.record(Direction::FromDevice, PacketKind::Connect, None);
         let asked_s = connect.keep_alive_s;
         let keep_alive_s = if asked_s == 0 {
             KEEP_ALIVE_MAX_S
@@ -204,6 +213,7 @@ impl Connection {
             Err(refusal) => return refuse(self, refusal),
         };
         self.link = Some(admitted.link);
+        self.record(Direction::FromDevice, PacketKind::Connect, None);
         self.keep_alive = Duration::from_millis(u64::from(keep_alive_s) * 1500);
         if admitted.connack_delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(admitted.connack_delay_ms)).await;
