@@ -35,11 +35,12 @@ pub(crate) fn all() -> Result<(), String> {
     let mut emulator = start()?;
     let ready = ready_line(&mut emulator);
     let result = ready.and_then(|line| {
-        let script = root()
-            .join("jobs-emulator/interop/interop.py")
-            .display()
-            .to_string();
-        let mut clients = command(&python, &[&script, &line]);
+        let mut clients = command(&python, &[]);
+        clients.arg(root().join("jobs-emulator/interop/interop.py"));
+        for name in ["http", "mqtt", "mqtts", "ca", "cert", "key"] {
+            let value = member(&line, name).ok_or_else(|| format!("no {name} in {line}"))?;
+            clients.arg(format!("--{name}")).arg(value);
+        }
         step("AWS clients against the emulator", &mut clients)
     });
     let _ = emulator.kill();
@@ -71,5 +72,24 @@ fn ready_line(emulator: &mut Child) -> Result<String, String> {
         Err("the emulator did not get ready".into())
     } else {
         Ok(line)
+    }
+}
+
+/// A member of the ready line: a flat object of plain strings.
+fn member<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
+    rest.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member;
+
+    #[test]
+    fn a_member_of_the_ready_line_is_found_by_its_whole_name() {
+        let line = r#"{"http":"127.0.0.1:1","mqtt":"127.0.0.1:2","mqtts":"127.0.0.1:3"}"#;
+        assert_eq!(member(line, "mqtt"), Some("127.0.0.1:2"));
+        assert_eq!(member(line, "mqtts"), Some("127.0.0.1:3"));
+        assert_eq!(member(line, "ca"), None);
     }
 }
