@@ -5,7 +5,8 @@
 use crate::{
     agent::{Agent, Link},
     backoff,
-    output::{Completion, RunId},
+    outcome::Details,
+    output::{Completion, RunId, Status},
     slot::{Storage, Want},
     table::{Event, Phase},
     time::Millis,
@@ -130,13 +131,21 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         completion: Completion,
     ) {
         let wait = self.backoff_for(index);
+        let attempts_max = self.config.attempts_max.max(1);
         let Some(slot) = self.slots.get_mut(usize::from(index)) else {
             return;
         };
-        if slot.reset_busy == Some(sequence) && completion == Completion::Failed {
-            slot.reset_busy = None;
-            slot.store_tries = slot.store_tries.saturating_add(1);
-            slot.reset_at = now.plus(wait);
+        if slot.reset_busy != Some(sequence) || completion == Completion::Done {
+            return;
+        }
+        slot.reset_busy = None;
+        slot.store_tries = slot.store_tries.saturating_add(1);
+        slot.reset_at = now.plus(wait);
+        // A device that cannot be reset must not hold the job for ever (P3).
+        if slot.store_tries >= attempts_max && slot.step(Event::ResetHopeless) {
+            let details = Details::reason("gave up: the reset does not happen");
+            slot.conclude(Status::Failed, details.packed());
+            slot.store_at = now;
         }
     }
 
