@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 /// Upper bound of the first wait, in milliseconds: one lost packet should not cost more.
-pub const BASE_MS: u64 = 1_000;
+pub(super) const BASE_MS: u64 = 1_000;
 /// Upper bound of every later wait, in milliseconds: a repaired network is used within a minute.
-pub const CAP_MS: u64 = 60_000;
+pub(super) const CAP_MS: u64 = 60_000;
 /// Longest wait after a cause that only a person can remove, in milliseconds: five minutes of
 /// delay after the repair are bearable, and the service is not hammered meanwhile.
-pub const PERMANENT_MS: u64 = 300_000;
+pub(super) const PERMANENT_MS: u64 = 300_000;
 
 /// The bounds of the waits between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
