@@ -141,7 +141,9 @@ async fn garbage_instead_of_connack_is_a_protocol_error_with_advice() {
     let mut link = RumqttLink::open(options(broker.port)).unwrap();
     let mut peer = broker.accept().await;
     peer.expect(CONNECT).await;
-    peer.raw(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let answer = "HTTP/1.1 400 Bad Request\r\nServer: example\r\nContent-Type: text/html\r\n\
+                  Content-Length: 39\r\n\r\n<html><body>Bad Request</body></html>\r\n";
+    peer.raw(answer.as_bytes()).await;
     let (why, permanent) = disconnected(&mut link).await;
     assert!(matches!(why, LinkError::Protocol { .. }), "{why}");
     assert!(why.to_string().contains("check that the endpoint"), "{why}");

@@ -1,6 +1,6 @@
 //! A broker that does what a test tells it, one packet at a time, written against MQTT 3.1.1
 //! itself and not against the client library it examines.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::future::Future;
 use std::time::Duration;
