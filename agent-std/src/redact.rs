@@ -120,7 +120,7 @@ fn plain_names(query: &str) -> String {
             let code = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)?;
             Some((lead.len() + 2, char::from(code)))
         });
-        let (length, character) = escape.unwrap_or((first.len_utf8(), first));
+        let (length, character) = escape.unwrap_or_else(|| (first.len_utf8(), first));
         plain.push(character.to_ascii_lowercase());
         rest = &rest[length..];
     }
