@@ -1,2 +1,4 @@
 #![forbid(unsafe_code)]
-//! Placeholder while the crate is being written.
+//! A local AWS IoT Jobs service for development and tests.
+
+pub mod model;

@@ -1,0 +1,170 @@
+//! What a handler says: progress on the way, and the outcome at the end.
+
+use heapless::{String, Vec};
+pub use jobs_proto::details::DetailsError;
+use jobs_proto::details::PackedDetails;
+
+use crate::checkpoint::{BODY_LEN_MAX, Checkpoint};
+
+/// Most bytes of the packed details of one progress report.
+pub const PROGRESS_LEN_MAX: usize = 96;
+
+/// Most bytes of a reason; longer ones are cut at a character boundary.
+pub const REASON_LEN_MAX: usize = 160;
+
+/// The key under which a reason is reported, as AWS's own agents do.
+pub const REASON_KEY: &str = "reason";
+
+/// How a job ended, or that it needs a reboot to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done: SUCCEEDED with these statusDetails.
+    Succeeded(Details),
+    /// Tried and failed: FAILED with these statusDetails. The service may retry.
+    Failed(Details),
+    /// Cannot be done here: REJECTED with these statusDetails. Never retried.
+    Rejected(Details),
+    /// Reset the device, then go on with `resume` from this checkpoint (P4).
+    Reboot(Checkpoint),
+}
+
+impl Outcome {
+    /// SUCCEEDED without details.
+    #[must_use]
+    pub fn succeeded() -> Self {
+        Self::Succeeded(Details::new())
+    }
+
+    /// FAILED with a reason that a person can read.
+    #[must_use]
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed(Details::reason(reason))
+    }
+
+    /// REJECTED with a reason that a person can read.
+    #[must_use]
+    pub fn rejected(reason: &str) -> Self {
+        Self::Rejected(Details::reason(reason))
+    }
+}
+
+/// A short text for people; cut, never refused.
+///
+/// ```
+/// use jobs_agent_core::Reason;
+/// assert_eq!(Reason::new("no such slot").as_str(), "no such slot");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reason(String<REASON_LEN_MAX>);
+
+impl Reason {
+    /// Keeps as much of `text` as fits.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut kept = String::new();
+        for c in text.chars() {
+            if kept.push(c).is_err() {
+                break;
+            }
+        }
+        Self(kept)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// statusDetails of an outcome: string pairs that the service will accept.
+pub type Details = Pairs<BODY_LEN_MAX>;
+
+/// statusDetails of a progress report.
+pub type Progress = Pairs<PROGRESS_LEN_MAX>;
+
+/// Up to ten string pairs in `N` bytes, checked and scrubbed when they are put in.
+///
+/// ```
+/// use jobs_agent_core::{Details, Progress};
+/// let details = Details::new().with("version", "1.1.0").with("note", "two\nlines");
+/// assert_eq!(details.iter().next(), Some(("version", "1.1.0")));
+/// let progress = Progress::percent(42);
+/// assert_eq!(progress.iter().next(), Some(("progress", "42")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pairs<const N: usize> {
+    packed: Vec<u8, N>,
+}
+
+impl<const N: usize> Pairs<N> {
+    /// No pairs: the service keeps what it has.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { packed: Vec::new() }
+    }
+
+    /// One pair `reason`.
+    #[must_use]
+    pub fn reason(text: &str) -> Self {
+        Self::new().with(REASON_KEY, text)
+    }
+
+    /// One pair `progress`, a whole number of percent.
+    #[must_use]
+    pub fn percent(percent: u8) -> Self {
+        let mut digits: String<3> = String::new();
+        let percent = percent.min(100);
+        let ascii = |digit: u8| char::from(b'0'.saturating_add(digit));
+        let (hundreds, tens) = (
+            percent.wrapping_div(100),
+            percent.wrapping_div(10).wrapping_rem(10),
+        );
+        // Three digits are room for every value up to 100.
+        if hundreds > 0 {
+            let _ = digits.push(ascii(hundreds));
+        }
+        if percent >= 10 {
+            let _ = digits.push(ascii(tens));
+        }
+        let _ = digits.push(ascii(percent.wrapping_rem(10)));
+        Self::new().with("progress", &digits)
+    }
+
+    /// Adds a pair; one that does not fit is left out ([`Pairs::push`] tells).
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let _ = self.push(key, value);
+        self
+    }
+
+    /// Adds a pair: the value is scrubbed of control characters and cut to what the service
+    /// takes, and cut further where the room ends.
+    ///
+    /// # Errors
+    /// [`DetailsError`] says why the pair was left out.
+    pub fn push(&mut self, key: &str, value: &str) -> Result<(), DetailsError> {
+        let mut len = self.packed.len();
+        // Up to the capacity: cannot fail.
+        let _ = self.packed.resize_default(N);
+        let pushed = PackedDetails::push_cut(&mut self.packed, &mut len, key, value);
+        self.packed.truncate(len);
+        pushed
+    }
+
+    /// The pairs, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        PackedDetails(&self.packed).iter()
+    }
+
+    /// Whether there is no pair.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// The pairs as they are stored in a record.
+    pub(crate) fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+}

@@ -1,0 +1,68 @@
+//! `…/get/accepted`: the lists of pending executions, on request.
+
+use super::summary::Naming;
+use super::{DecodeError, Summaries, bounded};
+use crate::members;
+use crate::scan::Fault;
+use crate::{EpochSeconds, EscapedStr, JobStatus};
+
+/// The pending executions of this thing, or as many as fit
+/// ([`crate::limits::LIST_ENTRIES_MAX`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Pending<'a> {
+    /// The token of the request, if it had one.
+    pub client_token: Option<EscapedStr<'a>>,
+    /// When the service sent the message.
+    pub timestamp: Option<EpochSeconds>,
+    payload: &'a [u8],
+}
+
+impl<'a> Pending<'a> {
+    fn lines(&self, wanted: Option<JobStatus>) -> Summaries<'a> {
+        Summaries::new(self.payload, 0, Naming::Pending, wanted)
+    }
+
+    /// The executions that were started.
+    #[must_use]
+    pub fn in_progress(&self) -> Summaries<'a> {
+        self.lines(Some(JobStatus::InProgress))
+    }
+
+    /// The executions that wait.
+    #[must_use]
+    pub fn queued(&self) -> Summaries<'a> {
+        self.lines(Some(JobStatus::Queued))
+    }
+
+    /// The executions of both lists.
+    #[must_use]
+    pub fn all(&self) -> Summaries<'a> {
+        self.lines(None)
+    }
+}
+
+/// Reads the payload of `…/get/accepted`.
+///
+/// A list that is missing is empty.
+///
+/// # Errors
+///
+/// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
+pub fn get_pending_accepted(payload: &[u8]) -> Result<Pending<'_>, DecodeError<'_>> {
+    read(payload).map_err(DecodeError::from)
+}
+
+fn read(payload: &[u8]) -> Result<Pending<'_>, Fault> {
+    let (payload, length) = bounded(payload);
+    length?;
+    let mut slots = [None; 2];
+    super::flat(payload, &["clientToken", "timestamp"], &mut slots)?;
+    let [client_token, timestamp] = slots;
+    let pending = Pending {
+        client_token: members::string(client_token)?,
+        timestamp: members::time(timestamp),
+        payload,
+    };
+    pending.all().check()?;
+    Ok(pending)
+}

@@ -1,0 +1,130 @@
+//! `statusDetails` to send: scrubbed, bounded and ready for the wire.
+//!
+//! The service refuses a whole update for one newline in one value (official service model,
+//! `DetailsValue`: `[^\p{C}]+`). So values are scrubbed on the way ([`scrub`]), and only what
+//! cannot be repaired is an error.
+
+mod packed;
+mod scrub;
+
+pub use packed::{PackedDetails, PackedIter};
+pub use scrub::{Scrubbed, scrub};
+
+use core::fmt;
+
+use crate::id::{self, Alphabet};
+use crate::limits::{STATUS_DETAILS_KEY_LEN_MAX, STATUS_DETAILS_PAIRS_MAX};
+use crate::write::Writer;
+
+/// The `statusDetails` member of a request.
+///
+/// The service replaces the whole map: what is still needed has to be sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Details<'a> {
+    /// Leave the member out; the stored map stays as it is.
+    #[default]
+    Unchanged,
+    /// Replace the map by these pairs of key and value.
+    Pairs(&'a [(&'a str, &'a str)]),
+    /// Replace the map by these pairs of key and value.
+    Packed(PackedDetails<'a>),
+}
+
+/// Why a pair is no part of `statusDetails`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DetailsError {
+    /// A key is empty, longer than 128 bytes or not of `[a-zA-Z0-9:_-]`; rename it.
+    BadKey,
+    /// A key comes twice; leave one out.
+    DuplicateKey,
+    /// A value is empty, or nothing is left of it after scrubbing; leave the pair out.
+    EmptyValue,
+    /// More than [`STATUS_DETAILS_PAIRS_MAX`] pairs; leave some out.
+    TooManyPairs,
+    /// The buffer for packed pairs is full; lend a longer one.
+    BufferFull,
+}
+
+impl fmt::Display for DetailsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadKey => "key must be 1 to 128 of a-z A-Z 0-9 : _ -",
+            Self::DuplicateKey => "key comes twice",
+            Self::EmptyValue => "value has no printable character",
+            Self::TooManyPairs => "more than 10 pairs",
+            Self::BufferFull => "no room for the pair",
+        })
+    }
+}
+
+impl core::error::Error for DetailsError {}
+
+pub(crate) fn check_key(key: &str) -> Result<(), DetailsError> {
+    id::check(key, STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing).map_err(|_| DetailsError::BadKey)
+}
+
+/// Any form of pairs, by number.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Pairs(&'a [(&'a str, &'a str)]),
+    Packed(PackedDetails<'a>),
+}
+
+impl<'a> Source<'a> {
+    fn pair(self, index: usize) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Pairs(pairs) => pairs.get(index).copied(),
+            Self::Packed(packed) => packed.iter().nth(index),
+        }
+    }
+}
+
+impl Details<'_> {
+    /// Writes the object; nothing for [`Details::Unchanged`].
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), DetailsError> {
+        let source = match *self {
+            Self::Unchanged => return Ok(()),
+            Self::Pairs(pairs) => Source::Pairs(pairs),
+            Self::Packed(packed) => Source::Packed(packed),
+        };
+        writer.byte(b'{');
+        let mut index: usize = 0;
+        while let Some((key, value)) = source.pair(index) {
+            check_key(key)?;
+            if index >= STATUS_DETAILS_PAIRS_MAX {
+                return Err(DetailsError::TooManyPairs);
+            }
+            if (0..index)
+                .filter_map(|at| source.pair(at))
+                .any(|(other, _)| other == key)
+            {
+                return Err(DetailsError::DuplicateKey);
+            }
+            if index > 0 {
+                writer.byte(b',');
+            }
+            writer.byte(b'"');
+            writer.str(key);
+            writer.str("\":\"");
+            let before = writer.len();
+            for char in scrub(value) {
+                // Scrubbing leaves nothing else that JSON escapes.
+                if matches!(char, '"' | '\\') {
+                    writer.byte(b'\\');
+                }
+                writer.char(char);
+            }
+            if writer.len() == before {
+                return Err(DetailsError::EmptyValue);
+            }
+            writer.byte(b'"');
+            index = index.wrapping_add(1);
+        }
+        writer.byte(b'}');
+        Ok(())
+    }
+
+    pub(crate) const fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Unchanged)
+    }
+}

@@ -1,0 +1,101 @@
+//! The codes on `…/rejected`, and what each means for the next try.
+
+/// Why the service refused a request (AWS IoT developer guide, jobs API, `ErrorCode`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum ErrorCode {
+    /// The topic lies in the Jobs name space but maps to no API.
+    InvalidTopic,
+    /// The payload was no JSON object in UTF-8. Carries no client token.
+    InvalidJson,
+    /// A member of the request is missing, out of range or malformed.
+    InvalidRequest,
+    /// The execution cannot change to that state; usually it is over already.
+    InvalidStateTransition,
+    /// There is no such execution for this thing.
+    ResourceNotFound,
+    /// `expectedVersion` differs from the stored version.
+    VersionMismatch,
+    /// The service failed.
+    InternalError,
+    /// Too many requests.
+    RequestThrottled,
+    /// The execution is over.
+    TerminalStateReached,
+    /// A code that this version does not know.
+    Unknown,
+}
+
+/// What a refusal means for the next try.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Retry {
+    /// The same request will be refused again: change it or give up.
+    Never,
+    /// The same request can succeed later: back off and send it again.
+    Backoff,
+    /// The service asks for fewer requests: back off longer and send it again.
+    Throttled,
+    /// The execution is over or gone: nothing is left to report.
+    Over,
+}
+
+impl ErrorCode {
+    /// All codes that the service documents.
+    pub const ALL: [Self; 9] = [
+        Self::InvalidTopic,
+        Self::InvalidJson,
+        Self::InvalidRequest,
+        Self::InvalidStateTransition,
+        Self::ResourceNotFound,
+        Self::VersionMismatch,
+        Self::InternalError,
+        Self::RequestThrottled,
+        Self::TerminalStateReached,
+    ];
+
+    /// The name on the wire; `"Unknown"` for [`ErrorCode::Unknown`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidTopic => "InvalidTopic",
+            Self::InvalidJson => "InvalidJson",
+            Self::InvalidRequest => "InvalidRequest",
+            Self::InvalidStateTransition => "InvalidStateTransition",
+            Self::ResourceNotFound => "ResourceNotFound",
+            Self::VersionMismatch => "VersionMismatch",
+            Self::InternalError => "InternalError",
+            Self::RequestThrottled => "RequestThrottled",
+            Self::TerminalStateReached => "TerminalStateReached",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    /// The code with this name; any other text is [`ErrorCode::Unknown`].
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .unwrap_or(Self::Unknown)
+    }
+
+    /// What to do with the request that was refused.
+    ///
+    /// `VersionMismatch` is [`Retry::Never`]: the request needs another version first.
+    /// `ResourceNotFound` is [`Retry::Over`]; right after a notification it can also mean that the
+    /// execution is not visible yet, so a *describe* may be repeated a few times. A code that is
+    /// not known is [`Retry::Backoff`], because giving up on it could lose an outcome.
+    #[must_use]
+    pub const fn retry_class(self) -> Retry {
+        match self {
+            Self::InvalidTopic
+            | Self::InvalidJson
+            | Self::InvalidRequest
+            | Self::VersionMismatch => Retry::Never,
+            Self::InternalError | Self::Unknown => Retry::Backoff,
+            Self::RequestThrottled => Retry::Throttled,
+            Self::InvalidStateTransition | Self::TerminalStateReached | Self::ResourceNotFound => {
+                Retry::Over
+            }
+        }
+    }
+}

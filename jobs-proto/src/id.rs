@@ -1,0 +1,154 @@
+//! Identifiers, checked once when they are made.
+
+use core::fmt;
+
+use crate::limits::{CLIENT_TOKEN_LEN_MAX, JOB_ID_LEN_MAX, THING_NAME_LEN_MAX};
+
+/// Why a text is no identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum IdError {
+    /// The text is empty; at least one character is needed.
+    Empty,
+    /// The text is too long; shorten it to `max` bytes.
+    TooLong {
+        /// Longest allowed length, in bytes.
+        max: usize,
+    },
+    /// The byte at `at` is not in the allowed set; replace it.
+    BadCharacter {
+        /// Offset of the byte.
+        at: usize,
+    },
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("identifier is empty"),
+            Self::TooLong { max } => write!(f, "identifier is longer than {max} bytes"),
+            Self::BadCharacter { at } => write!(f, "identifier has an illegal byte at {at}"),
+        }
+    }
+}
+
+impl core::error::Error for IdError {}
+
+/// Which bytes an identifier may hold.
+#[derive(Clone, Copy)]
+pub(crate) enum Alphabet {
+    /// `[a-zA-Z0-9_-]`
+    Job,
+    /// `[a-zA-Z0-9:_-]`
+    Thing,
+    /// Visible ASCII that JSON leaves alone.
+    Token,
+}
+
+const fn admits(alphabet: Alphabet, byte: u8) -> bool {
+    match alphabet {
+        Alphabet::Job => byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-',
+        Alphabet::Thing => admits(Alphabet::Job, byte) || byte == b':',
+        Alphabet::Token => byte.is_ascii_graphic() && byte != b'"' && byte != b'\\',
+    }
+}
+
+pub(crate) const fn check(text: &str, max: usize, alphabet: Alphabet) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > max {
+        return Err(IdError::TooLong { max });
+    }
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        if !admits(alphabet, *byte) {
+            return Err(IdError::BadCharacter {
+                at: text.len().wrapping_sub(rest.len()),
+            });
+        }
+        rest = tail;
+    }
+    Ok(())
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $alphabet:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name<'a>(&'a str);
+
+        impl<'a> $name<'a> {
+            /// Checks the text and wraps it.
+            ///
+            /// # Errors
+            ///
+            /// [`IdError`] when the text is empty, too long or holds an illegal character.
+            pub const fn new(text: &'a str) -> Result<Self, IdError> {
+                match check(text, $max, $alphabet) {
+                    Ok(()) => Ok(Self(text)),
+                    Err(error) => Err(error),
+                }
+            }
+
+            /// The text.
+            #[must_use]
+            pub const fn as_str(&self) -> &'a str {
+                self.0
+            }
+        }
+
+        impl fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.0, f)
+            }
+        }
+
+        impl fmt::Display for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.0)
+            }
+        }
+
+        impl AsRef<str> for $name<'_> {
+            fn as_ref(&self) -> &str {
+                self.0
+            }
+        }
+
+        impl<'a> TryFrom<&'a str> for $name<'a> {
+            type Error = IdError;
+
+            fn try_from(text: &'a str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A job id: 1–64 bytes of `[a-zA-Z0-9_-]` (official service model, `JobId`).
+    ///
+    /// It never needs escaping, and it can be a topic level or a file name as it is.
+    ///
+    /// ```
+    /// use jobs_proto::{IdError, JobId};
+    ///
+    /// const JOB: JobId<'_> = match JobId::new("AFR_OTA-7") { Ok(id) => id, Err(_) => panic!() };
+    /// assert_eq!(JOB.as_str(), "AFR_OTA-7");
+    /// assert_eq!(JobId::new("../x"), Err(IdError::BadCharacter { at: 0 }));
+    /// ```
+    JobId, JOB_ID_LEN_MAX, Alphabet::Job
+}
+
+identifier! {
+    /// A thing name: 1–128 bytes of `[a-zA-Z0-9:_-]` (official service model, `ThingName`).
+    ThingName, THING_NAME_LEN_MAX, Alphabet::Thing
+}
+
+identifier! {
+    /// A client token to send: 1–64 bytes of visible ASCII without `"` and `\`.
+    ///
+    /// The service takes any text and returns it unchanged. This type is narrower, so that a
+    /// token travels without escapes and can be compared byte by byte.
+    ClientToken, CLIENT_TOKEN_LEN_MAX, Alphabet::Token
+}

@@ -1,0 +1,69 @@
+//! Subscription filters.
+
+use super::path;
+use crate::{ThingName, TooSmall};
+
+/// A subscription filter for messages to one thing.
+///
+/// All seven together fit one SUBSCRIBE packet
+/// ([`crate::limits::FILTERS_PER_SUBSCRIBE_MAX`]). Only the two notifications need a subscription;
+/// replies come anyway, but some MQTT clients drop what they did not subscribe to. In MQTT the `+`
+/// of [`Filter::DescribeReplies`] matches `$next` too; AWS's own clients name `$next` literally.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Filter {
+    /// `…/notify`
+    Notify,
+    /// `…/notify-next`
+    NotifyNext,
+    /// `…/$next/get/+`
+    DescribeNextReplies,
+    /// `…/get/+`
+    GetPendingReplies,
+    /// `…/start-next/+`
+    StartNextReplies,
+    /// `…/+/get/+`
+    DescribeReplies,
+    /// `…/+/update/+`
+    UpdateReplies,
+}
+
+impl Filter {
+    /// All seven.
+    pub const ALL: [Self; 7] = [
+        Self::Notify,
+        Self::NotifyNext,
+        Self::DescribeNextReplies,
+        Self::GetPendingReplies,
+        Self::StartNextReplies,
+        Self::DescribeReplies,
+        Self::UpdateReplies,
+    ];
+
+    /// Longest filter, in bytes.
+    pub const LEN_MAX: usize = crate::limits::FILTER_LEN_MAX;
+
+    /// Writes the filter for `thing` into `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the exact length when `out` is too short.
+    pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
+        let mut writer = path::start(thing, out);
+        writer.str(match self {
+            Self::Notify => "notify",
+            Self::NotifyNext => "notify-next",
+            Self::DescribeNextReplies => "$next/get/+",
+            Self::GetPendingReplies => "get/+",
+            Self::StartNextReplies => "start-next/+",
+            Self::DescribeReplies => "+/get/+",
+            Self::UpdateReplies => "+/update/+",
+        });
+        writer.finish_str()
+    }
+
+    /// The exact length of the filter for `thing`, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self, thing: ThingName<'_>) -> usize {
+        path::len(self.encode(thing, &mut []))
+    }
+}

@@ -1,0 +1,108 @@
+//! Topics on which messages arrive.
+
+use super::TopicError;
+use super::path::{self, Api, Ending};
+use crate::{JobId, ThingName, TooSmall};
+
+/// Whether a request was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reply {
+    /// `…/accepted`
+    Accepted,
+    /// `…/rejected`
+    Rejected,
+}
+
+/// A topic on which a message arrives.
+///
+/// Replies come to the client that asked, whether or not it subscribed to them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum InboundTopic<'a> {
+    /// `…/get/…`
+    GetPending(Reply),
+    /// `…/start-next/…`
+    StartNext(Reply),
+    /// `…/$next/get/…`: the reply never names the job in its topic.
+    DescribeNext(Reply),
+    /// `…/{jobId}/get/…`
+    Describe(JobId<'a>, Reply),
+    /// `…/{jobId}/update/…`
+    Update(JobId<'a>, Reply),
+    /// `…/notify`: the lists of pending executions changed.
+    Notify,
+    /// `…/notify-next`: the next execution is another one.
+    NotifyNext,
+}
+
+impl<'a> InboundTopic<'a> {
+    /// Longest topic, in bytes.
+    pub const LEN_MAX: usize = crate::limits::TOPIC_LEN_MAX;
+
+    /// Tells the message from its topic.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError`] when the topic is no message for `thing`.
+    ///
+    /// ```
+    /// use jobs_proto::ThingName;
+    /// use jobs_proto::topic::{InboundTopic, Reply, TopicError};
+    ///
+    /// let thing = ThingName::new("pump-7").unwrap();
+    /// let topic = "$aws/things/pump-7/jobs/$next/get/accepted";
+    /// assert_eq!(
+    ///     InboundTopic::parse(topic, thing),
+    ///     Ok(InboundTopic::DescribeNext(Reply::Accepted))
+    /// );
+    /// let topic = "$aws/things/pump-8/jobs/notify";
+    /// assert_eq!(InboundTopic::parse(topic, thing), Err(TopicError::OtherThing));
+    /// ```
+    pub fn parse(topic: &'a str, thing: ThingName<'_>) -> Result<Self, TopicError> {
+        let (api, ending) = path::parse(topic, thing)?;
+        let reply = match ending {
+            Ending::Accepted => Some(Reply::Accepted),
+            Ending::Rejected => Some(Reply::Rejected),
+            Ending::Plain => None,
+        };
+        match (api, reply) {
+            (Api::Notify, None) => Ok(Self::Notify),
+            (Api::NotifyNext, None) => Ok(Self::NotifyNext),
+            (Api::GetPending, Some(reply)) => Ok(Self::GetPending(reply)),
+            (Api::StartNext, Some(reply)) => Ok(Self::StartNext(reply)),
+            (Api::DescribeNext, Some(reply)) => Ok(Self::DescribeNext(reply)),
+            (Api::Describe(job), Some(reply)) => Ok(Self::Describe(job, reply)),
+            (Api::Update(job), Some(reply)) => Ok(Self::Update(job, reply)),
+            (Api::Notify | Api::NotifyNext, Some(_)) => Err(TopicError::Malformed),
+            (_, None) => Err(TopicError::WrongDirection),
+        }
+    }
+
+    /// Writes the topic for `thing` into `out`; for tools that stand on the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the exact length when `out` is too short.
+    pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
+        let (api, reply) = match *self {
+            Self::GetPending(reply) => (Api::GetPending, Some(reply)),
+            Self::StartNext(reply) => (Api::StartNext, Some(reply)),
+            Self::DescribeNext(reply) => (Api::DescribeNext, Some(reply)),
+            Self::Describe(job, reply) => (Api::Describe(job), Some(reply)),
+            Self::Update(job, reply) => (Api::Update(job), Some(reply)),
+            Self::Notify => (Api::Notify, None),
+            Self::NotifyNext => (Api::NotifyNext, None),
+        };
+        let ending = match reply {
+            None => Ending::Plain,
+            Some(Reply::Accepted) => Ending::Accepted,
+            Some(Reply::Rejected) => Ending::Rejected,
+        };
+        path::write(api, ending, thing, out)
+    }
+
+    /// The exact length of the topic for `thing`, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self, thing: ThingName<'_>) -> usize {
+        path::len(self.encode(thing, &mut []))
+    }
+}

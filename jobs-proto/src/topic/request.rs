@@ -1,0 +1,81 @@
+//! Topics that a device publishes to.
+
+use super::path::{self, Api, Ending};
+use super::{InboundTopic, Reply, TopicError};
+use crate::{JobId, ThingName, TooSmall};
+
+/// A topic that a device publishes to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RequestTopic<'a> {
+    /// `…/get`: GetPendingJobExecutions.
+    GetPending,
+    /// `…/start-next`: StartNextPendingJobExecution.
+    StartNext,
+    /// `…/{jobId}/get`: DescribeJobExecution.
+    Describe(JobId<'a>),
+    /// `…/$next/get`: DescribeJobExecution of the next one.
+    DescribeNext,
+    /// `…/{jobId}/update`: UpdateJobExecution.
+    Update(JobId<'a>),
+}
+
+impl<'a> RequestTopic<'a> {
+    /// Longest request topic, in bytes.
+    pub const LEN_MAX: usize = crate::limits::REQUEST_TOPIC_LEN_MAX;
+
+    /// Writes the topic for `thing` into `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the exact length when `out` is too short.
+    pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
+        path::write(self.api(), Ending::Plain, thing, out)
+    }
+
+    /// The exact length of the topic for `thing`, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self, thing: ThingName<'_>) -> usize {
+        path::len(self.encode(thing, &mut []))
+    }
+
+    /// Tells the request from its topic; for tools that stand on the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError`] when the topic is no request of `thing`.
+    pub fn parse(topic: &'a str, thing: ThingName<'_>) -> Result<Self, TopicError> {
+        let (api, ending) = path::parse(topic, thing)?;
+        match (api, ending) {
+            (Api::GetPending, Ending::Plain) => Ok(Self::GetPending),
+            (Api::StartNext, Ending::Plain) => Ok(Self::StartNext),
+            (Api::DescribeNext, Ending::Plain) => Ok(Self::DescribeNext),
+            (Api::Describe(job), Ending::Plain) => Ok(Self::Describe(job)),
+            (Api::Update(job), Ending::Plain) => Ok(Self::Update(job)),
+            (Api::Notify | Api::NotifyNext, _) | (_, Ending::Accepted | Ending::Rejected) => {
+                Err(TopicError::WrongDirection)
+            }
+        }
+    }
+
+    /// The topic on which the answer comes.
+    #[must_use]
+    pub const fn reply(self, reply: Reply) -> InboundTopic<'a> {
+        match self {
+            Self::GetPending => InboundTopic::GetPending(reply),
+            Self::StartNext => InboundTopic::StartNext(reply),
+            Self::Describe(job) => InboundTopic::Describe(job, reply),
+            Self::DescribeNext => InboundTopic::DescribeNext(reply),
+            Self::Update(job) => InboundTopic::Update(job, reply),
+        }
+    }
+
+    fn api(self) -> Api<'a> {
+        match self {
+            Self::GetPending => Api::GetPending,
+            Self::StartNext => Api::StartNext,
+            Self::Describe(job) => Api::Describe(job),
+            Self::DescribeNext => Api::DescribeNext,
+            Self::Update(job) => Api::Update(job),
+        }
+    }
+}
