@@ -1,4 +1,30 @@
 #![forbid(unsafe_code)]
 //! A local AWS IoT Jobs service for development and tests.
+//!
+//! [`model`] holds the rules of the service, without I/O and in virtual time. [`Emulator`] puts it
+//! behind the doors that real clients use: MQTT 3.1.1 and 5 on one port, MQTT over mutual TLS, and
+//! the HTTP API of the AWS CLI and SDKs. The program `jobs-emulator` is the same without Rust.
+//!
+//! What the fronts add to the model: sessions and subscriptions, the limits of the AWS message
+//! broker, certificates that act for things, [`Faults`] on the way, and a [`Trace`] of all packets.
 
+mod certificates;
+mod clock;
+mod emulator;
+mod faults;
+mod http;
+mod hub;
+mod listen;
 pub mod model;
+mod mqtt;
+mod options;
+mod store;
+mod tls;
+mod trace;
+
+pub use clock::{Clock, ManualClock};
+pub use emulator::{Emulator, ServiceCall};
+pub use faults::{Cut, Faults, MessageFaults};
+pub use options::{Options, PkiError, StartError, StoreError};
+pub use tls::pki::PkiFiles;
+pub use trace::{Direction, PacketKind, TRACE_MAX_ENTRIES, Trace, TraceEntry};
