@@ -84,6 +84,8 @@ pub enum Event {
     Answered,
     /// The service refuses our request for good.
     Refused,
+    /// The device could not be reset, too often.
+    ResetHopeless,
     /// Restart: work begun, to be planned anew from its document.
     RestoredWork,
     /// Restart: work begun, to be resumed from its checkpoint.
@@ -214,6 +216,22 @@ pub(crate) const fn next(phase: Phase, event: Event) -> Option<Phase> {
             | P::Recovering
             | P::Replanning => None,
         },
+        Event::ResetHopeless => match phase {
+            P::Rebooting => Some(P::Closing),
+            P::Free
+            | P::Listed
+            | P::Planning
+            | P::Claiming
+            | P::Opening
+            | P::Running
+            | P::Saving
+            | P::Draining
+            | P::Closing
+            | P::Reporting
+            | P::Parking
+            | P::Recovering
+            | P::Replanning => None,
+        },
         Event::RestoredWork => on_restore(phase, P::Recovering),
         Event::RestoredCheckpoint => on_restore(phase, P::Opening),
         Event::RestoredReboot => on_restore(phase, P::Parking),
@@ -304,7 +322,7 @@ mod tests {
         Phase::Replanning,
     ];
 
-    const EVENTS: [Event; 21] = [
+    const EVENTS: [Event; 22] = [
         Event::Seen,
         Event::Document,
         Event::Accepted,
@@ -321,6 +339,7 @@ mod tests {
         Event::Over,
         Event::Answered,
         Event::Refused,
+        Event::ResetHopeless,
         Event::RestoredWork,
         Event::RestoredCheckpoint,
         Event::RestoredReboot,
@@ -354,9 +373,7 @@ mod tests {
                 || PHASES
                     .iter()
                     .any(|from| EVENTS.iter().any(|e| next(*from, *e) == Some(phase)));
-            let left = EVENTS.iter().any(|event| next(phase, *event).is_some())
-                // The reset itself leads out of it: the next life finds the record.
-                || phase == Phase::Rebooting;
+            let left = EVENTS.iter().any(|event| next(phase, *event).is_some());
             assert!(entered && left, "{phase:?}");
         }
     }

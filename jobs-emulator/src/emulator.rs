@@ -9,67 +9,19 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use crate::call::ServiceCall;
 use crate::certificates::{Certificate, Certificates, Identity};
 use crate::clock::RunningClock;
 use crate::faults::Faults;
 use crate::hub::Hub;
 use crate::listen;
-use crate::model::{Message, Service};
+use crate::model::Service;
 use crate::mqtt::broker::BrokerSnapshot;
 use crate::options::{Options, StartError, StoreError};
 use crate::store::{self, Store};
 use crate::tls::identity::server_config;
 use crate::tls::pki::{Pki, PkiFiles};
 use crate::trace::Trace;
-
-/// What a call of the service yields: a result of its own, and messages to deliver.
-///
-/// Implemented for the return types of [`Service`], so that a closure can just return them.
-pub trait ServiceCall {
-    /// What is left for the caller.
-    type Output;
-
-    /// Takes the messages out.
-    fn into_parts(self) -> (Self::Output, Vec<Message>);
-}
-
-impl ServiceCall for () {
-    type Output = ();
-
-    fn into_parts(self) -> ((), Vec<Message>) {
-        ((), Vec::new())
-    }
-}
-
-impl ServiceCall for Vec<Message> {
-    type Output = ();
-
-    fn into_parts(self) -> ((), Vec<Message>) {
-        ((), self)
-    }
-}
-
-impl<T> ServiceCall for (T, Vec<Message>) {
-    type Output = T;
-
-    fn into_parts(self) -> (T, Vec<Message>) {
-        self
-    }
-}
-
-impl<C: ServiceCall, E> ServiceCall for Result<C, E> {
-    type Output = Result<C::Output, E>;
-
-    fn into_parts(self) -> (Self::Output, Vec<Message>) {
-        match self {
-            Ok(call) => {
-                let (output, messages) = call.into_parts();
-                (Ok(output), messages)
-            }
-            Err(error) => (Err(error), Vec::new()),
-        }
-    }
-}
 
 /// A running emulator.
 ///
@@ -101,7 +53,14 @@ pub struct Emulator {
     mqtts: Option<SocketAddr>,
     pki: Option<Arc<Pki>>,
     fronts: JoinSet<()>,
-    keeper: Option<(oneshot::Sender<()>, JoinHandle<Result<(), StoreError>>)>,
+    keeper: Option<Keeper>,
+}
+
+/// The task that saves the state: dropping `finish` makes it save a last time and end.
+#[derive(Debug)]
+struct Keeper {
+    finish: oneshot::Sender<()>,
+    saved: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Emulator {
@@ -137,7 +96,7 @@ impl Emulator {
         if let Some(wanted) = options.mqtts {
             let made = Pki::open(options.state.as_deref())?;
             let (listener, address) = bind("mqtts", wanted).await?;
-            let (chain, key) = made.issue_server(address.ip())?;
+            let (chain, key) = made.issue_server(address.ip(), &service.settings().endpoint)?;
             let acceptor = TlsAcceptor::from(Arc::new(server_config(chain, key)?));
             register_device(&mut certificates, &made, clock.now_ms());
             secure = Some((listener, address, acceptor));
@@ -157,7 +116,8 @@ impl Emulator {
         let keeper = store.map(|store| {
             let (finish, finished) = oneshot::channel();
             let keep = store::keep_saved(Arc::new(store), Arc::clone(&hub), finished);
-            (finish, tokio::spawn(keep))
+            let saved = tokio::spawn(keep);
+            Keeper { finish, saved }
         });
         hub.changed();
         Ok(Self {
@@ -306,12 +266,12 @@ impl Emulator {
     pub async fn shutdown(mut self) -> Result<(), StoreError> {
         self.hub.stop.send_replace(true);
         while self.fronts.join_next().await.is_some() {}
-        let Some((finish, kept)) = self.keeper.take() else {
+        let Some(Keeper { finish, saved }) = self.keeper.take() else {
             return Ok(());
         };
         drop(finish);
-        match kept.await {
-            Ok(kept) => kept,
+        match saved.await {
+            Ok(saved) => saved,
             // The task ends by itself; only a runtime that is shutting down cancels it.
             Err(_) => Ok(()),
         }

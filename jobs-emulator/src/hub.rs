@@ -135,9 +135,14 @@ impl Hub {
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// Something changed that timers and the store care about.
+    /// The service acted: deadlines may have moved, and there is something to save.
     pub(crate) fn changed(&self) {
         self.timers.notify_one();
+        self.dirty.notify_one();
+    }
+
+    /// Only sessions changed: there is something to save.
+    fn sessions_changed(&self) {
         self.dirty.notify_one();
     }
 
@@ -190,7 +195,7 @@ impl Hub {
         let (link, session_present) = state.broker.connect(now_ms, connect, lose_session, wake);
         let connack_delay_ms = state.faults.connack_delay_ms;
         drop(state);
-        self.changed();
+        self.sessions_changed();
         Ok(Admitted {
             link,
             session_present,
@@ -203,7 +208,7 @@ impl Hub {
         let now_ms = self.clock.now_ms();
         state.broker.disconnect(now_ms, link, publish_will);
         drop(state);
-        self.changed();
+        self.sessions_changed();
     }
 
     /// Takes a publish of a client. `Ok(Some(cut))` asks the connection to end at that point.
@@ -273,19 +278,19 @@ impl Hub {
             certificates.may_subscribe(identity, filter)
         });
         drop(state);
-        self.changed();
+        self.sessions_changed();
         Ok(granted)
     }
 
     pub(crate) fn unsubscribe(&self, link: LinkId, filters: &[String]) -> Vec<bool> {
         let existed = self.lock().broker.unsubscribe(link, filters);
-        self.changed();
+        self.sessions_changed();
         existed
     }
 
     pub(crate) fn acknowledge(&self, link: LinkId, packet_id: u16) {
         self.lock().broker.acknowledge(link, packet_id);
-        self.changed();
+        self.sessions_changed();
     }
 
     pub(crate) fn take_sendable(&self, link: LinkId) -> Result<Vec<Publish>, Goodbye> {

@@ -8,6 +8,7 @@
 //! What the fronts add to the model: sessions and subscriptions, the limits of the AWS message
 //! broker, certificates that act for things, [`Faults`] on the way, and a [`Trace`] of all packets.
 
+mod call;
 mod certificates;
 mod clock;
 mod emulator;
@@ -22,8 +23,9 @@ mod store;
 mod tls;
 mod trace;
 
+pub use call::ServiceCall;
 pub use clock::{Clock, ManualClock};
-pub use emulator::{Emulator, ServiceCall};
+pub use emulator::Emulator;
 pub use faults::{Cut, Faults, MessageFaults};
 pub use options::{Options, PkiError, StartError, StoreError};
 pub use tls::pki::PkiFiles;

@@ -2,12 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use jobs_emulator::model::Settings;
 use jobs_emulator::{Clock, Emulator, Options};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -41,6 +42,14 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
+    /// Host name that describe-endpoint answers; also in the TLS certificate.
+    #[arg(long, value_name = "HOST", default_value = "localhost")]
+    endpoint: String,
+
+    /// Region in ARNs.
+    #[arg(long, value_name = "REGION", default_value = "us-east-1")]
+    region: String,
+
     /// How many times faster than real time the service's clock runs.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     time_factor: u32,
@@ -49,9 +58,12 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // rustls warns of every client that names an address instead of a host, as all do here.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rustls=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match run(arguments).await {
@@ -75,6 +87,11 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         mqtt: arguments.mqtt,
         mqtts: arguments.mqtts,
         state: arguments.state,
+        settings: Settings {
+            endpoint: arguments.endpoint,
+            region: arguments.region,
+            ..Settings::default()
+        },
         clock,
         ..Options::default()
     };

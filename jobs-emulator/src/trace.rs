@@ -37,7 +37,7 @@ pub enum PacketKind {
 pub struct TraceEntry {
     /// When, in ms since the epoch of the emulator's clock.
     pub at_ms: u64,
-    /// Which connection; numbers grow and are never used again.
+    /// Which connection; numbers grow and are never used again. 0 for one that was not let in.
     pub connection: u64,
     /// The client id of the connection.
     pub client_id: String,

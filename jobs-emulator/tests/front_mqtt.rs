@@ -228,9 +228,9 @@ async fn a_will_is_published_when_the_connection_breaks_and_not_after_a_goodbye(
         };
         let (device, _) = Client::hello(emulator.mqtt_addr(), &hello).await;
         if polite {
-            device.leave().await
+            device.leave().await;
         } else {
-            drop(device)
+            drop(device);
         }
     }
     let told = watcher.message().await;

@@ -390,9 +390,27 @@ fn a_time_out_is_published_at_its_time_and_the_late_report_refused() {
     );
 
     assert!(service.advance(T0 + 7 * MINUTE - 1).is_empty());
-    let late = set(&mut service, T0 + 9 * MINUTE, "j", "SUCCEEDED").rest;
+    let late = T0 + 9 * MINUTE;
+    let sent = service.publish(
+        late,
+        "$aws/things/MyThing/jobs/j/update",
+        b"{\"status\":\"FAILED\"}",
+    );
     // The publish first fired the timer, with the timer's own time.
-    assert!(late.is_empty());
+    let topics: Vec<&str> = sent.iter().map(|message| message.topic.as_str()).collect();
+    assert_eq!(
+        topics,
+        [
+            "$aws/things/MyThing/jobs/notify",
+            "$aws/things/MyThing/jobs/notify-next",
+            "$aws/things/MyThing/jobs/j/update/rejected",
+        ]
+    );
+    assert_eq!(
+        body(&sent[1]),
+        json!({"timestamp": (T0 + 7 * MINUTE) / 1000})
+    );
+    assert_eq!(body(&sent[2])["executionState"]["status"], "TIMED_OUT");
     let execution = view(&service, "j");
     assert_eq!(execution.status, ExecutionStatus::TimedOut);
     assert_eq!(execution.last_updated_at_ms, T0 + 7 * MINUTE);
@@ -660,4 +678,121 @@ fn lifecycle_events_are_published_when_switched_on() {
     );
     assert_eq!(body(&sent[2])["thingArn"], json!(arn("thing", THING)));
     assert_eq!(body(&sent[3])["completedAt"], json!(T0));
+}
+
+fn with_delayed_retry() -> Service {
+    let settings = Settings {
+        retry_delay_ms: 30_000,
+        ..Settings::default()
+    };
+    let mut service = service_with(settings, &[THING]);
+    let retry = json!({"jobExecutionsRetryConfig": {
+        "criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}],
+    }});
+    create_with(&mut service, T0, "j", &retry);
+    set(&mut service, T0, "j", "FAILED").accepted();
+    assert_eq!(service.next_deadline_ms(), Some(T0 + 30_000));
+    service
+}
+
+#[test]
+fn a_waiting_retry_is_dropped_with_its_thing_and_with_its_job() {
+    let mut service = with_delayed_retry();
+    service.delete_thing(T0, THING).unwrap();
+    assert_eq!(service.next_deadline_ms(), None);
+    assert_eq!(
+        service.job_status("j"),
+        Some(JobStatus::Completed),
+        "nothing is left to do"
+    );
+
+    let mut service = with_delayed_retry();
+    service.cancel_job(T0, "j", false).unwrap();
+    assert_eq!(service.next_deadline_ms(), None);
+    assert_eq!(view(&service, "j").execution_number, 1);
+}
+
+#[test]
+fn failures_of_both_kinds_share_the_retries_of_an_all_criterion() {
+    let mut service = service();
+    let retry = json!({
+        "timeoutConfig": {"inProgressTimeoutInMinutes": 1},
+        "jobExecutionsRetryConfig": {
+            "criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}],
+        },
+    });
+    create_with(&mut service, T0, "j", &retry);
+    set(&mut service, T0, "j", "FAILED").accepted();
+    set(&mut service, T0, "j", "IN_PROGRESS").accepted();
+    service.advance(T0 + MINUTE);
+    assert_eq!(view(&service, "j").execution_number, 2);
+    assert_eq!(service.job_status("j"), Some(JobStatus::Completed));
+}
+
+#[test]
+fn details_with_invisible_characters_are_refused_and_other_scripts_taken() {
+    let mut service = service();
+    create(&mut service, T0, "j");
+    let mut code = |value: &str| {
+        let request = json!({"status": "IN_PROGRESS", "statusDetails": {"k": value}});
+        body(&ask(&mut service, T0, "j/update", &request).reply)["code"].clone()
+    };
+    for bad in [
+        "\t",
+        "\u{7f}",
+        "\u{85}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{e000}",
+        "\u{2fffe}",
+    ] {
+        assert_eq!(code(bad), "InvalidRequest", "{bad:?}");
+    }
+    for good in ["é 字 😀", "\u{2028}", &"字".repeat(1024)] {
+        assert_eq!(code(good), Value::Null, "{good:?}");
+    }
+}
+
+#[test]
+fn the_client_token_is_limited_in_bytes_and_never_echoed_when_refused() {
+    let mut service = service();
+    let longest = "é".repeat(32);
+    let reply = ask(&mut service, T0, "get", &json!({"clientToken": longest})).accepted();
+    assert_eq!(reply["clientToken"], json!(longest));
+    for bad in [json!("é".repeat(33)), json!(5), json!({})] {
+        let answer = ask(&mut service, T0, "get", &json!({"clientToken": bad}));
+        assert_eq!(answer.code(), "InvalidRequest", "{bad}");
+        assert_eq!(answer.rejected().get("clientToken"), None);
+    }
+}
+
+#[test]
+fn faults_reach_the_https_door_with_its_own_errors() {
+    let mut service = service();
+    service.set_fault(Fault::Throttle { requests: 1 });
+    service.set_fault(Fault::InternalError { requests: 1 });
+    let params = json!({"thingName": THING});
+    let mut error = || {
+        let op = jobs_emulator::model::DataOp::GetPendingJobExecutions;
+        let error = model_support::http(&mut service, T0, op, &params).unwrap_err();
+        (error.status, error.code)
+    };
+    assert_eq!(error(), (429, "ThrottlingException"));
+    assert_eq!(error(), (503, "ServiceUnavailableException"));
+}
+
+#[test]
+fn deleting_the_last_open_execution_completes_its_job() {
+    let mut service = service_with(Settings::default(), &["a", "b"]);
+    service
+        .create_job(T0, "j", &["a", "b"], &json!({}))
+        .unwrap();
+    service.publish(
+        T0,
+        "$aws/things/a/jobs/j/update",
+        br#"{"status":"SUCCEEDED"}"#,
+    );
+    let params = json!({"thingName": "b", "jobId": "j", "executionNumber": 1, "force": true});
+    control(&mut service, T0, ControlOp::DeleteJobExecution, &params).unwrap();
+    assert_eq!(service.job_status("j"), Some(JobStatus::Completed));
 }

@@ -4,7 +4,7 @@ use crate::decode::ErrorKind;
 use crate::number;
 use crate::scan::{Fault, Raw, Scanner};
 use crate::text::EscapedStr;
-use crate::{EpochSeconds, JobId, WireStatus};
+use crate::{EpochSeconds, JobId, ThingName, WireStatus};
 
 /// A member that was met, or not.
 pub(crate) type Slot<'a> = Option<Raw<'a>>;
@@ -72,7 +72,11 @@ fn store<'s, 'a>(
     slots: &'s mut [Slot<'a>],
     key: EscapedStr<'_>,
 ) -> Option<&'s mut Slot<'a>> {
-    let index = names.iter().position(|name| key.eq_str(name))?;
+    let plain = key.as_plain();
+    let index = names.iter().position(|name| match plain {
+        Some(plain) => plain == *name,
+        None => key.eq_str(name),
+    })?;
     slots.get_mut(index)
 }
 
@@ -108,15 +112,22 @@ fn read_members<'a>(
     slots: &mut [Slot<'a>],
 ) -> Result<(), Fault> {
     while let Some(key) = members.next_key()? {
-        let at = members.scanner.at();
-        match store(names, slots, key) {
-            Some(slot) => {
-                refuse_second(slot, at)?;
-                *slot = Some(members.scanner.value()?);
-            }
-            None => members.scanner.value().map(|_| ())?,
-        }
+        read_value(&mut members.scanner, names, slots, key)?;
     }
+    Ok(())
+}
+
+/// Reads the value that belongs to `key`, into its slot if it has one.
+fn read_value<'a>(
+    scanner: &mut Scanner<'a>,
+    names: &[&str],
+    slots: &mut [Slot<'a>],
+    key: EscapedStr<'_>,
+) -> Result<(), Fault> {
+    let mut unknown = None;
+    let slot = store(names, slots, key).unwrap_or(&mut unknown);
+    refuse_second(slot, scanner.at())?;
+    *slot = Some(scanner.value()?);
     Ok(())
 }
 
@@ -145,67 +156,90 @@ pub(crate) fn read_message<'a>(
             *nested.whole = Some(members.scanner.raw_from(start));
             continue;
         }
-        match store(names, slots, key) {
-            Some(slot) => {
-                refuse_second(slot, at)?;
-                *slot = Some(members.scanner.value()?);
-            }
-            None => members.scanner.value().map(|_| ())?,
-        }
+        read_value(&mut members.scanner, names, slots, key)?;
     }
     members.scanner.end()
 }
 
 /// The value, unless it is missing or `null`.
-pub(crate) fn present(slot: Slot<'_>) -> Slot<'_> {
-    slot.filter(|raw| !raw.is_null())
+pub(crate) fn present<'s, 'a>(slot: &'s Slot<'a>) -> Option<&'s Raw<'a>> {
+    slot.as_ref().filter(|raw| !raw.is_null())
 }
 
-pub(crate) fn string(slot: Slot<'_>) -> Result<Option<EscapedStr<'_>>, Fault> {
-    let Some(raw) = present(slot) else {
-        return Ok(None);
-    };
-    raw.string()
-        .map(Some)
-        .ok_or_else(|| raw.fault(ErrorKind::WrongType))
+pub(crate) fn time(slot: &Slot<'_>) -> Option<EpochSeconds> {
+    EpochSeconds::read(slot.as_ref()?.text)
 }
 
-/// A whole number, or a string that holds one (AWS sends and takes both).
-pub(crate) fn int(slot: Slot<'_>) -> Result<Option<i64>, Fault> {
-    let Some(raw) = present(slot) else {
-        return Ok(None);
-    };
-    let value = number::signed(number::unquoted(raw.text));
-    value
-        .map(Some)
-        .ok_or_else(|| raw.fault(ErrorKind::WrongType))
+/// Makes values of slots and remembers the first fault.
+///
+/// Asking once at the end keeps the code small: a test after each of a dozen members costs more
+/// flash than the members.
+#[derive(Default)]
+pub(crate) struct Fields {
+    fault: Option<Fault>,
 }
 
-pub(crate) fn time(slot: Slot<'_>) -> Option<EpochSeconds> {
-    EpochSeconds::read(slot?.text)
-}
-
-pub(crate) fn job_id(slot: Slot<'_>) -> Result<Option<JobId<'_>>, Fault> {
-    let Some(raw) = present(slot) else {
-        return Ok(None);
-    };
-    let Some(text) = raw.string() else {
-        return Err(raw.fault(ErrorKind::WrongType));
-    };
-    match JobId::new(text.as_escaped()) {
-        Ok(id) => Ok(Some(id)),
-        Err(_) => Err(raw.fault(ErrorKind::InvalidId)),
+impl Fields {
+    /// Remembers a fault, unless there was one before.
+    pub(crate) fn note(&mut self, raw: &Raw<'_>, kind: ErrorKind) {
+        if self.fault.is_none() {
+            self.fault = Some(raw.fault(kind));
+        }
     }
-}
 
-pub(crate) fn status(slot: Slot<'_>) -> Result<WireStatus, Fault> {
-    Ok(string(slot)?.map_or(WireStatus::Absent, WireStatus::read))
-}
+    pub(crate) fn finish(self) -> Result<(), Fault> {
+        self.fault.map_or(Ok(()), Err)
+    }
 
-/// An object, as it stands in the message.
-pub(crate) fn object(slot: Slot<'_>) -> Result<Slot<'_>, Fault> {
-    match present(slot) {
-        Some(raw) if raw.text.first() != Some(&b'{') => Err(raw.fault(ErrorKind::WrongType)),
-        other => Ok(other),
+    /// The value of the right type, `None` if there is none.
+    fn read<'a, T>(
+        &mut self,
+        slot: &Slot<'a>,
+        kind: ErrorKind,
+        read: impl FnOnce(&Raw<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let raw = present(slot)?;
+        let value = read(raw);
+        if value.is_none() {
+            self.note(raw, kind);
+        }
+        value
+    }
+
+    pub(crate) fn string<'a>(&mut self, slot: &Slot<'a>) -> Option<EscapedStr<'a>> {
+        self.read(slot, ErrorKind::WrongType, Raw::string)
+    }
+
+    /// A whole number, or a string that holds one (AWS sends and takes both).
+    pub(crate) fn int(&mut self, slot: &Slot<'_>) -> Option<i64> {
+        self.read(slot, ErrorKind::WrongType, |raw| {
+            number::signed(number::unquoted(raw.text))
+        })
+    }
+
+    pub(crate) fn status(&mut self, slot: &Slot<'_>) -> WireStatus {
+        self.string(slot)
+            .map_or(WireStatus::Absent, WireStatus::read)
+    }
+
+    /// An object, as it stands in the message.
+    pub(crate) fn object<'a>(&mut self, slot: &Slot<'a>) -> Slot<'a> {
+        self.read(slot, ErrorKind::WrongType, |raw| {
+            (raw.text.first() == Some(&b'{')).then_some(*raw)
+        })
+    }
+
+    pub(crate) fn job_id<'a>(&mut self, slot: &Slot<'a>) -> Option<JobId<'a>> {
+        let text = self.string(slot)?;
+        self.read(slot, ErrorKind::InvalidId, |_| {
+            JobId::new(text.as_escaped()).ok()
+        })
+    }
+
+    pub(crate) fn thing_name<'a>(&mut self, slot: &Slot<'a>) -> Option<ThingName<'a>> {
+        let text = self.string(slot)?;
+        self.read(slot, ErrorKind::InvalidId, |_| {
+            ThingName::new(text.as_escaped()).ok()
+        })
     }
 }

@@ -146,37 +146,53 @@ impl<'a> Scanner<'a> {
     /// Steps over a key and its colon.
     pub(crate) fn key(&mut self) -> Result<EscapedStr<'a>, Fault> {
         self.next_token();
-        let key = self.string()?;
+        let start = self.at;
+        self.string()?;
+        let key = self.raw_from(start);
         self.token(b':')?;
-        Ok(EscapedStr::new(key))
+        // The string was checked, so the second check cannot fail.
+        key.string().ok_or_else(|| key.fault(ErrorKind::Utf8))
     }
 
-    /// Steps over a string and returns its inside.
-    fn string(&mut self) -> Result<&'a str, Fault> {
+    /// Steps over a key that nobody reads, and its colon.
+    fn skip_key(&mut self) -> Result<(), Fault> {
+        self.next_token();
+        self.string()?;
+        self.token(b':')
+    }
+
+    /// Steps over a string.
+    fn string(&mut self) -> Result<(), Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected());
         }
         self.bump();
         let start = self.at;
+        let mut ascii = true;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or(&[]);
             let special = rest
                 .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F | 0x80..));
             self.at = self.at.saturating_add(special.unwrap_or(rest.len()));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
+                Some(0x80..) => {
+                    ascii = false;
+                    self.bump();
+                }
                 _ => return Err(self.unexpected()),
             }
         }
-        let inside = self.bytes_from(start);
-        let text = core::str::from_utf8(inside).map_err(|error| Fault {
-            kind: ErrorKind::Utf8,
-            at: start.saturating_add(error.valid_up_to()),
-        })?;
+        if !ascii {
+            core::str::from_utf8(self.bytes_from(start)).map_err(|error| Fault {
+                kind: ErrorKind::Utf8,
+                at: start.saturating_add(error.valid_up_to()),
+            })?;
+        }
         self.bump();
-        Ok(text)
+        Ok(())
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
@@ -299,7 +315,7 @@ impl<'a> Scanner<'a> {
             let object = match self.next_token() {
                 Some(b'{') => true,
                 Some(b'[') => false,
-                Some(b'"') => return self.string().map(|_| ()),
+                Some(b'"') => return self.string(),
                 Some(b't') => return self.word(b"true"),
                 Some(b'f') => return self.word(b"false"),
                 Some(b'n') => return self.word(b"null"),
@@ -314,7 +330,7 @@ impl<'a> Scanner<'a> {
                     nesting.pop();
                     return Ok(());
                 }
-                (_, true) => self.key().map(|_| ())?,
+                (_, true) => self.skip_key()?,
                 (_, false) => {}
             }
         }
@@ -328,7 +344,7 @@ impl<'a> Scanner<'a> {
                 (Some(b','), object) => {
                     self.bump();
                     if object {
-                        self.key()?;
+                        self.skip_key()?;
                     }
                     return Ok(false);
                 }

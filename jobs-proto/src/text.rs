@@ -24,11 +24,12 @@ impl<'a> EscapedStr<'a> {
     /// The text, when nothing in it is escaped.
     #[must_use]
     pub fn as_plain(&self) -> Option<&'a str> {
-        if self.0.as_bytes().iter().any(|byte| *byte == b'\\') {
-            None
-        } else {
-            Some(self.0)
+        for byte in self.0.as_bytes() {
+            if *byte == b'\\' {
+                return None;
+            }
         }
+        Some(self.0)
     }
 
     /// The characters, with escapes resolved.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jobs_agent_core::{
     Agent, Boot, BootId, Checkpoint, Config, Handled, Millis, OperationTag, Outcome, Progress,
-    Reason, RecordKind, Refusal, RunId, RunPermit, Start, Status, StopReason, Ticket,
+    Reason, Receipt, RecordKind, Refusal, RunId, RunPermit, Start, Status, StopReason, Ticket,
 };
 
 use crate::{
@@ -79,8 +79,16 @@ pub struct Board<'c, const JOBS: usize> {
     starts: u64,
     plans: BTreeMap<u8, &'static str>,
     running: BTreeMap<u8, Running>,
-    /// Receipts of storage effects that take their time.
-    pub(crate) pending: VecDeque<(u64, jobs_agent_core::Receipt)>,
+    /// Writes that take their time: not durable before they are done.
+    pub(crate) pending: VecDeque<(u64, Write)>,
+}
+
+/// A write that is under way; `None` erases.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Write {
+    pub(crate) receipt: Receipt,
+    pub(crate) slot: u8,
+    pub(crate) record: Option<Vec<u8>>,
 }
 
 impl<'c, const JOBS: usize> Board<'c, JOBS> {

@@ -22,6 +22,8 @@ pub enum LinkFault {
     DropNotification,
     /// The next notification comes this much later than what follows it, milliseconds.
     DelayNotification(u64),
+    /// Of the next `notify-next`, only this many bytes arrive: a small receive buffer.
+    Truncate(usize),
     /// The connection is cut for this long, milliseconds; everything under way is lost.
     Cut(u64),
 }
@@ -108,6 +110,13 @@ impl Link {
         if !self.connected {
             return;
         }
+        let cut = topic
+            .ends_with("/notify-next")
+            .then(|| self.take_truncation())
+            .flatten();
+        let payload = payload
+            .get(..cut.unwrap_or(payload.len()))
+            .unwrap_or(payload);
         let letter = Letter {
             at_ms: now_ms + LATENCY_MS,
             topic: topic.into(),
@@ -119,7 +128,10 @@ impl Link {
             LinkFault::DropNotification
             | LinkFault::DuplicateNotification(_)
             | LinkFault::DelayNotification(_) => notification,
-            LinkFault::DropRequest | LinkFault::DuplicateRequest | LinkFault::Cut(_) => false,
+            LinkFault::DropRequest
+            | LinkFault::DuplicateRequest
+            | LinkFault::Truncate(_)
+            | LinkFault::Cut(_) => false,
         });
         match fault {
             Some(LinkFault::DropReply | LinkFault::DropNotification) => {}
@@ -136,7 +148,12 @@ impl Link {
                     ..letter
                 });
             }
-            Some(LinkFault::DropRequest | LinkFault::DuplicateRequest | LinkFault::Cut(_))
+            Some(
+                LinkFault::DropRequest
+                | LinkFault::DuplicateRequest
+                | LinkFault::Truncate(_)
+                | LinkFault::Cut(_),
+            )
             | None => self.enqueue(letter),
         }
     }
@@ -186,6 +203,20 @@ impl Link {
             .iter()
             .position(|other| other.at_ms > letter.at_ms);
         self.down.insert(place.unwrap_or(self.down.len()), letter);
+    }
+
+    fn take_truncation(&mut self) -> Option<usize> {
+        match self.take(|fault| matches!(fault, LinkFault::Truncate(_)))? {
+            LinkFault::Truncate(len) => Some(len),
+            LinkFault::DropReply
+            | LinkFault::DropRequest
+            | LinkFault::DuplicateRequest
+            | LinkFault::DuplicateNotification(_)
+            | LinkFault::DuplicateReply(_)
+            | LinkFault::DropNotification
+            | LinkFault::DelayNotification(_)
+            | LinkFault::Cut(_) => None,
+        }
     }
 
     fn take(&mut self, fits: impl Fn(&LinkFault) -> bool) -> Option<LinkFault> {

@@ -27,6 +27,13 @@ pub enum Action {
     Service(Fault),
     /// The network misbehaves.
     Link(LinkFault),
+    /// Bytes arrive at the device that the service never sent.
+    Inject {
+        /// The topic, below the thing's Jobs topics if it starts with `/`.
+        topic: String,
+        /// The payload.
+        payload: Vec<u8>,
+    },
 }
 
 /// A whole story: scripts, actions, settings, and how many slots matter.

@@ -1,12 +1,14 @@
 //! The world: one device, one service, one network, one clock.
 
-use jobs_agent_core::{Completion, Config, Millis, Output, Scratch, Unclaimed};
+use jobs_agent_core::{
+    Completion, Config, Millis, OperationTag, Output, RunPermit, Scratch, Unclaimed,
+};
 use jobs_emulator::model::{ControlOp, Message, Service};
 use jobs_proto::ThingName;
 use serde_json::{Map, Value};
 
 use crate::{
-    board::{Board, Found, Progressed, Restart},
+    board::{Board, Found, Progressed, Restart, Write},
     link::{Link, LinkFault},
     observer::{Observer, Report},
     scenario::{Action, Scenario},
@@ -155,8 +157,8 @@ impl<const JOBS: usize> World<'_, JOBS> {
         if let Some((at, _)) = self.board.pending.front()
             && *at <= self.now_ms
         {
-            if let Some((_, receipt)) = self.board.pending.pop_front() {
-                self.board.agent.handle_done(now, receipt, Completion::Done);
+            if let Some((_, write)) = self.board.pending.pop_front() {
+                self.stored(write);
             }
             return true;
         }
@@ -250,14 +252,26 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 slot,
                 record,
             } => {
-                self.board.store.persist(slot, record);
-                self.complete(scenario, receipt);
+                self.store(
+                    scenario,
+                    Write {
+                        receipt,
+                        slot,
+                        record: Some(record.to_vec()),
+                    },
+                );
             }
             Output::Erase { receipt, slot } => {
                 self.observer
                     .check_erase(slot, &self.board.store, &self.service, THING);
-                self.board.store.erase(slot);
-                self.complete(scenario, receipt);
+                self.store(
+                    scenario,
+                    Write {
+                        receipt,
+                        slot,
+                        record: None,
+                    },
+                );
             }
             Output::Transmit {
                 receipt,
@@ -278,26 +292,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 self.link.subscribe();
                 self.board.agent.handle_done(now, receipt, Completion::Done);
             }
-            Output::Run(permit) => {
-                let operation = scenario
-                    .scripts
-                    .iter()
-                    .find(|(name, _)| jobs_agent_core::OperationTag::of(name) == permit.tag());
-                let instant = operation.is_some_and(|(_, script)| script.policy.instant);
-                self.observer.check_run(
-                    &permit,
-                    instant,
-                    &self.board.store,
-                    &self.service,
-                    THING,
-                    &self.board.jobs_running(),
-                );
-                let offline = !self.link.is_connected();
-                self.offline_runs.push(offline);
-                if let Err(text) = self.board.start(permit, &scenario.scripts) {
-                    self.observer.violation(text);
-                }
-            }
+            Output::Run(permit) => self.run_handler(scenario, permit),
             Output::Saved { slot, run } => self.board.saved(slot, run),
             Output::Stop { slot, run, reason } => self.board.stop(slot, run, reason),
             Output::Reboot(permit) => {
@@ -312,16 +307,46 @@ impl<const JOBS: usize> World<'_, JOBS> {
         }
     }
 
-    fn complete(&mut self, scenario: &Scenario, receipt: jobs_agent_core::Receipt) {
+    fn run_handler(&mut self, scenario: &Scenario, permit: RunPermit<'_>) {
+        let operation = scenario
+            .scripts
+            .iter()
+            .find(|(name, _)| OperationTag::of(name) == permit.tag());
+        let instant = operation.is_some_and(|(_, script)| script.policy.instant);
+        self.observer.check_run(
+            &permit,
+            instant,
+            &self.board.store,
+            &self.service,
+            THING,
+            &self.board.jobs_running(),
+        );
+        let offline = !self.link.is_connected();
+        self.offline_runs.push(offline);
+        if let Err(text) = self.board.start(permit, &scenario.scripts) {
+            self.observer.violation(text);
+        }
+    }
+
+    /// A write takes its time, and is durable only at its end.
+    fn store(&mut self, scenario: &Scenario, write: Write) {
         if scenario.storage_ms == 0 {
-            self.board
-                .agent
-                .handle_done(Millis(self.now_ms), receipt, Completion::Done);
+            self.stored(write);
         } else {
             self.board
                 .pending
-                .push_back((self.now_ms + scenario.storage_ms, receipt));
+                .push_back((self.now_ms + scenario.storage_ms, write));
         }
+    }
+
+    fn stored(&mut self, write: Write) {
+        match &write.record {
+            Some(record) => self.board.store.persist(write.slot, record),
+            None => self.board.store.erase(write.slot),
+        }
+        self.board
+            .agent
+            .handle_done(Millis(self.now_ms), write.receipt, Completion::Done);
     }
 
     /// The crash table, row by row: what must and must not have happened without any network.
@@ -382,6 +407,16 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 self.connect_at_ms = Some(self.now_ms + ms);
                 Ok(Vec::new())
             }
+            Action::Inject { topic, payload } => {
+                let prefix = if topic.starts_with('/') {
+                    "$aws/things/pump-17/jobs"
+                } else {
+                    ""
+                };
+                self.link
+                    .send_down(self.now_ms, &format!("{prefix}{topic}"), payload);
+                Ok(Vec::new())
+            }
             Action::Link(fault) => {
                 self.link.arm(*fault);
                 Ok(Vec::new())
@@ -431,6 +466,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 Action::CancelJob(_)
                 | Action::DeleteJob(_)
                 | Action::Service(_)
+                | Action::Inject { .. }
                 | Action::Link(_) => false,
             })
     }
@@ -467,8 +503,10 @@ fn job_ids(scenario: &Scenario) -> impl Iterator<Item = &str> {
         .iter()
         .filter_map(|(_, action)| match action {
             Action::CreateJob { id, .. } => Some(id.as_str()),
-            Action::CancelJob(_) | Action::DeleteJob(_) | Action::Service(_) | Action::Link(_) => {
-                None
-            }
+            Action::CancelJob(_)
+            | Action::DeleteJob(_)
+            | Action::Service(_)
+            | Action::Inject { .. }
+            | Action::Link(_) => None,
         })
 }

@@ -34,6 +34,30 @@ fn a_repeated_notification_of_a_finished_job_starts_nothing() {
     );
 }
 
+/// P1
+#[test]
+fn a_repeated_notification_of_a_running_job_starts_nothing_beside_it() {
+    let story = Scenario::new("repeat")
+        .script(
+            "slow",
+            Script::new([Step::Effect("work"), Step::Sleep(20_000), Step::Succeed]),
+        )
+        .at(50, Action::Link(LinkFault::DuplicateNotification(4_000)))
+        .at(51, Action::Link(LinkFault::DuplicateNotification(5_000)))
+        .job(100, "a", "slow");
+    let report = World::<2>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!((report.runs("a"), report.effects("a", "work")), (1, 1));
+}
+
+/// P1
+#[test]
+fn slow_storage_holds_the_start_back() {
+    let report = World::<1>::play(&stories::happy().slow_storage(400), None);
+    report.assert_kept("slow storage");
+    assert_eq!(report.status("a"), Some("SUCCEEDED"));
+}
+
 /// P2
 #[test]
 fn an_outcome_is_sent_again_until_the_service_answers() {
@@ -246,6 +270,19 @@ fn a_hundred_reports_in_a_second_cost_one_publish() {
 
 /// P7
 #[test]
+fn reports_over_a_minute_keep_their_distance() {
+    let chatter = (0..60).flat_map(|second| [Step::Sleep(1_000), Step::Report(second)]);
+    let story = Scenario::new("a minute")
+        .script("talks", Script::new(chatter.chain([Step::Succeed])))
+        .job(100, "a", "talks");
+    let report = World::<1>::play(&story, None);
+    report.assert_kept(story.name);
+    // $next/get at connect, start, outcome, and one report in ten seconds.
+    assert!(report.published <= 3 + 6, "{} publishes", report.published);
+}
+
+/// P7
+#[test]
 fn lost_progress_harms_nothing() {
     let story = Scenario::new("lost progress")
         .script(
@@ -318,6 +355,23 @@ fn an_instantaneous_job_costs_one_publish() {
     report.assert_kept(story.name);
     assert_eq!(report.status("a"), Some("SUCCEEDED"));
     assert_eq!(report.published, 1 + 1);
+}
+
+/// P9
+#[test]
+fn an_old_reply_does_not_answer_for_a_lost_report() {
+    // The answer to the start comes again just when the report of the outcome was lost.
+    let story = Scenario::new("old reply")
+        .script(
+            "quick",
+            Script::new([Step::Effect("work"), Step::Sleep(300), Step::Succeed]),
+        )
+        .at(90, Action::Link(LinkFault::DuplicateReply(2_000)))
+        .job(100, "a", "quick")
+        .at(300, Action::Link(LinkFault::DropRequest));
+    let report = World::<1>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!(report.status("a"), Some("SUCCEEDED"));
 }
 
 /// P9

@@ -98,6 +98,7 @@ impl Service {
             comment: None,
             force_canceled: false,
             members: BTreeSet::new(),
+            open: 0,
             notified: 0,
             next_rollout_ms: None,
             due_retries: Vec::new(),

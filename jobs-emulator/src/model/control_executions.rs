@@ -172,6 +172,7 @@ impl Service {
                 execution.status.as_str()
             )));
         }
+        let open = !execution.status.is_terminal();
         changes.touch(self, thing);
         let mut last = false;
         if let Some(numbers) = self
@@ -184,8 +185,13 @@ impl Service {
         }
         if last {
             self.drop_executions(thing, job_id);
-            if let Some(job) = self.jobs.get_mut(job_id) {
+        }
+        if let Some(job) = self.jobs.get_mut(job_id) {
+            if last {
                 job.members.remove(thing);
+            }
+            if open {
+                job.open = job.open.saturating_sub(1);
             }
         }
         self.check_completed(now_ms, job_id, changes);

@@ -1,12 +1,8 @@
-//! What the service does to executions by itself: queue, end, retry, abort, complete.
+//! What the service does to executions by itself: queue, end, cancel, complete.
 
-use super::job_config::{AbortCriterion, FailureType};
 use super::queue::Changes;
 use super::service::Service;
-use super::state::{DueRetry, Execution, ExecutionStatus, JobStatus, RetriesUsed, TargetSelection};
-
-/// Reason code of a job that met its abort criteria (seen at the live service).
-const ABORT_REASON: &str = "ABORT_CANCEL";
+use super::state::{Execution, ExecutionStatus, JobStatus, RetriesUsed, TargetSelection};
 
 impl Service {
     /// Finds an execution: that number, or the latest.
@@ -59,6 +55,7 @@ impl Service {
         };
         job.members.insert(thing.to_owned());
         job.notified = job.notified.saturating_add(1);
+        job.open = job.open.saturating_add(1);
         let numbers = self
             .executions
             .entry(thing.to_owned())
@@ -116,120 +113,33 @@ impl Service {
         number: u64,
         changes: &mut Changes,
     ) {
+        if let Some(job) = self.jobs.get_mut(job_id) {
+            job.open = job.open.saturating_sub(1);
+        }
         self.execution_event(now_ms, thing, job_id, number, changes);
         self.retry(now_ms, thing, job_id, number, changes);
         self.check_abort(now_ms, job_id, changes);
         self.check_completed(now_ms, job_id, changes);
     }
 
-    fn retry(
-        &mut self,
-        now_ms: u64,
-        thing: &str,
-        job_id: &str,
-        number: u64,
-        changes: &mut Changes,
-    ) {
-        let Some((_, execution)) = self.find(thing, job_id, Some(number)) else {
-            return;
-        };
-        let (status, mut used) = (execution.status, execution.retries_used);
-        let Some(job) = self.jobs.get(job_id) else {
-            return;
-        };
-        if job.status != JobStatus::InProgress {
-            return;
-        }
-        let left = job
-            .retry
-            .iter()
-            .any(|criterion| match (criterion.failure, status) {
-                (FailureType::Failed, ExecutionStatus::Failed) => used.failed < criterion.retries,
-                (FailureType::TimedOut, ExecutionStatus::TimedOut) => {
-                    used.timed_out < criterion.retries
-                }
-                (FailureType::All, ExecutionStatus::Failed | ExecutionStatus::TimedOut) => {
-                    used.total() < criterion.retries
-                }
-                _ => false,
-            });
-        if !left {
-            return;
-        }
-        match status {
-            ExecutionStatus::TimedOut => used.timed_out = used.timed_out.saturating_add(1),
-            _ => used.failed = used.failed.saturating_add(1),
-        }
-        if self.settings.retry_delay_ms == 0 {
-            self.queue_execution(now_ms, thing, job_id, used, changes);
-        } else {
-            let at_ms = now_ms.saturating_add(self.settings.retry_delay_ms);
-            if let Some(job) = self.jobs.get_mut(job_id) {
-                job.due_retries.push(DueRetry {
-                    at_ms,
-                    thing: thing.to_owned(),
-                    used,
-                });
-            }
-        }
-    }
-
     /// The latest execution of each thing of a job.
-    pub(crate) fn latest_of_job(&self, job_id: &str) -> Vec<(String, u64, &Execution)> {
+    pub(crate) fn latest_of_job(
+        &self,
+        job_id: &str,
+    ) -> impl Iterator<Item = (&str, u64, &Execution)> {
         let members = self.jobs.get(job_id).map(|job| &job.members);
-        members
-            .into_iter()
-            .flatten()
-            .filter_map(|thing| {
-                let (number, execution) = self.find(thing, job_id, None)?;
-                Some((thing.clone(), number, execution))
-            })
-            .collect()
+        members.into_iter().flatten().filter_map(move |thing| {
+            let (number, execution) = self.find(thing, job_id, None)?;
+            Some((thing.as_str(), number, execution))
+        })
     }
 
+    /// How many things stand in one of some states, by their latest execution.
     pub(crate) fn count_latest(&self, job_id: &str, wanted: &[ExecutionStatus]) -> u64 {
-        let latest = self.latest_of_job(job_id);
-        let count = latest
-            .iter()
-            .filter(|(_, _, e)| wanted.contains(&e.status))
-            .count();
-        u64::try_from(count).unwrap_or(u64::MAX)
-    }
-
-    /// Cancels the job when a criterion is met; the first one in the list counts.
-    fn check_abort(&mut self, now_ms: u64, job_id: &str, changes: &mut Changes) {
-        let Some(job) = self.jobs.get(job_id) else {
-            return;
-        };
-        if job.status != JobStatus::InProgress || job.abort.is_empty() {
-            return;
-        }
-        let executed = self.count_latest(
-            job_id,
-            &[
-                ExecutionStatus::Succeeded,
-                ExecutionStatus::Failed,
-                ExecutionStatus::Rejected,
-                ExecutionStatus::TimedOut,
-            ],
-        );
-        let met = job.abort.iter().find(|criterion| {
-            let failed = self.count_latest(job_id, failures(criterion.failure));
-            is_met(criterion, executed, failed)
-        });
-        let Some(criterion) = met.copied() else {
-            return;
-        };
-        if let Some(job) = self.jobs.get_mut(job_id) {
-            job.reason_code = Some(ABORT_REASON.to_owned());
-            job.comment = Some(format!(
-                "Abort criteria for failure type {} with threshold {}% met. \
-                 Total completed executions: {executed}",
-                criterion.failure.as_str(),
-                percent(criterion.threshold_basis_points),
-            ));
-        }
-        self.stop_job(now_ms, job_id, false, changes);
+        let found = self
+            .latest_of_job(job_id)
+            .filter(|(_, _, e)| wanted.contains(&e.status));
+        u64::try_from(found.count()).unwrap_or(u64::MAX)
     }
 
     /// Puts a job to CANCELED and ends its QUEUED executions, with force also the running ones.
@@ -252,7 +162,6 @@ impl Service {
         job.due_retries.clear();
         let open: Vec<(String, u64)> = self
             .latest_of_job(job_id)
-            .into_iter()
             .filter(|(_, _, execution)| match execution.status {
                 ExecutionStatus::Queued => true,
                 ExecutionStatus::InProgress => force,
@@ -263,7 +172,7 @@ impl Service {
                 | ExecutionStatus::Removed
                 | ExecutionStatus::Canceled => false,
             })
-            .map(|(thing, number, _)| (thing, number))
+            .map(|(thing, number, _)| (thing.to_owned(), number))
             .collect();
         self.job_event(now_ms, job_id, "cancellation_in_progress", changes);
         for (thing, number) in open {
@@ -285,16 +194,12 @@ impl Service {
         let Some(job) = self.jobs.get(job_id) else {
             return;
         };
-        let may_end = job.status == JobStatus::InProgress
+        let over = job.status == JobStatus::InProgress
             && job.selection == TargetSelection::Snapshot
             && job.waiting.is_empty()
-            && job.due_retries.is_empty();
-        if !may_end
-            || self
-                .latest_of_job(job_id)
-                .iter()
-                .any(|(_, _, e)| !e.status.is_terminal())
-        {
+            && job.due_retries.is_empty()
+            && job.open == 0;
+        if !over {
             return;
         }
         if let Some(job) = self.jobs.get_mut(job_id) {
@@ -303,35 +208,5 @@ impl Service {
             job.completed_at_ms = Some(now_ms);
         }
         self.job_event(now_ms, job_id, "completed", changes);
-    }
-}
-
-const fn failures(kind: FailureType) -> &'static [ExecutionStatus] {
-    match kind {
-        FailureType::Failed => &[ExecutionStatus::Failed],
-        FailureType::Rejected => &[ExecutionStatus::Rejected],
-        FailureType::TimedOut => &[ExecutionStatus::TimedOut],
-        FailureType::All => &[
-            ExecutionStatus::Failed,
-            ExecutionStatus::Rejected,
-            ExecutionStatus::TimedOut,
-        ],
-    }
-}
-
-/// Enough things are through, and the share of failures has reached the threshold.
-fn is_met(criterion: &AbortCriterion, executed: u64, failed: u64) -> bool {
-    failed > 0
-        && executed >= criterion.min_executed.max(1)
-        && failed.saturating_mul(10_000)
-            >= criterion.threshold_basis_points.saturating_mul(executed)
-}
-
-fn percent(basis_points: u64) -> String {
-    let (whole, rest) = (basis_points / 100, basis_points % 100);
-    if rest == 0 {
-        whole.to_string()
-    } else {
-        format!("{whole}.{rest:02}")
     }
 }

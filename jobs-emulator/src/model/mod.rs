@@ -40,6 +40,7 @@ mod ops;
 mod placeholders;
 mod queue;
 mod request;
+mod retry_abort;
 mod rollout;
 mod service;
 mod settings;

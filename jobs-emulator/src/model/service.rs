@@ -84,7 +84,7 @@ impl Service {
     ///
     /// The caller has checked that the device may publish there. The answer holds the reply to
     /// the requester, then `notify`, then `notify-next`, each only if due; for a topic that is
-    /// not a Jobs topic it is empty.
+    /// not a Jobs topic there is no reply. What timers had to say by then comes before it.
     pub fn publish(&mut self, now_ms: u64, topic: &str, payload: &[u8]) -> Vec<Message> {
         let mut messages = self.fire_timers(now_ms);
         messages.extend(self.answer_publish(now_ms, topic, payload));

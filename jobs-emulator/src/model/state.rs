@@ -174,6 +174,8 @@ pub(crate) struct Job {
     pub(crate) force_canceled: bool,
     /// Things that have an execution of this job (an index into the executions).
     pub(crate) members: BTreeSet<String>,
+    /// Executions that are not over: tells when the job is done without a look at the fleet.
+    pub(crate) open: u64,
     /// Targets the roll-out has not reached yet, in order.
     pub(crate) waiting: Vec<String>,
     /// Things notified so far; drives the exponential roll-out.

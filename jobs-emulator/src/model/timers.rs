@@ -29,7 +29,7 @@ enum Due {
 impl Service {
     pub(crate) fn fire_timers(&mut self, now_ms: u64) -> Vec<Message> {
         let mut messages = std::mem::take(&mut self.unsent);
-        while let Some((at_ms, due)) = self.next_due().filter(|(at_ms, _)| *at_ms <= now_ms) {
+        while let Some((at_ms, due)) = self.due_by(now_ms) {
             let mut changes = Changes::default();
             self.fire(at_ms, due, &mut changes);
             messages.extend(changes.finish(self, at_ms));
@@ -41,14 +41,40 @@ impl Service {
         if !self.unsent.is_empty() {
             return Some(0);
         }
-        self.next_due().map(|(at_ms, _)| at_ms)
+        self.earliest_ms()
     }
 
-    fn next_due(&self) -> Option<(u64, Due)> {
-        self.due_time_outs().chain(self.due_jobs()).min()
+    /// Looks at times only: most calls find nothing due, and a fleet has many timers.
+    fn earliest_ms(&self) -> Option<u64> {
+        let executions = self.deadlines().map(|(at_ms, ..)| at_ms);
+        let jobs = self.jobs.values().flat_map(|job| {
+            let retries = job.due_retries.iter().map(|retry| retry.at_ms);
+            retries.chain(job.next_rollout_ms).chain(job.gone_at_ms)
+        });
+        executions.chain(jobs).min()
     }
 
-    fn due_time_outs(&self) -> impl Iterator<Item = (u64, Due)> + '_ {
+    fn due_by(&self, now_ms: u64) -> Option<(u64, Due)> {
+        let earliest_ms = self.earliest_ms().filter(|at_ms| *at_ms <= now_ms)?;
+        let time_outs = self
+            .deadlines()
+            .filter(|(at_ms, ..)| *at_ms == earliest_ms)
+            .map(|(at_ms, thing, job_id, number)| {
+                let (thing, job_id) = (thing.to_owned(), job_id.to_owned());
+                (
+                    at_ms,
+                    Due::TimeOut {
+                        thing,
+                        job_id,
+                        number,
+                    },
+                )
+            });
+        time_outs.chain(self.due_jobs()).min()
+    }
+
+    /// When each running execution times out: its deadline and the lag.
+    fn deadlines(&self) -> impl Iterator<Item = (u64, &str, &str, u64)> + '_ {
         let lag_ms = self.settings.timeout_lag_ms;
         let all = self.executions.iter().flat_map(|(thing, jobs)| {
             jobs.iter().flat_map(move |(job_id, numbers)| {
@@ -59,12 +85,7 @@ impl Service {
         });
         all.filter_map(move |(thing, job_id, number, execution)| {
             let at_ms = execution.deadline_ms()?.saturating_add(lag_ms);
-            let due = Due::TimeOut {
-                thing: thing.clone(),
-                job_id: job_id.clone(),
-                number: *number,
-            };
-            Some((at_ms, due))
+            Some((at_ms, thing.as_str(), job_id.as_str(), *number))
         })
     }
 

@@ -38,9 +38,10 @@ enum End {
 
 /// Serves one client until its connection ends.
 ///
+/// It ends by itself when the hub stops.
+///
 /// # Cancel safety
-/// Not cancel safe: dropping it leaves the broker believing the client is connected. It ends by
-/// itself when the hub stops.
+/// Cancel safe: dropping it, or a panic in it, counts as a broken connection.
 pub(crate) async fn serve<S>(io: S, identity: Identity, hub: Arc<Hub>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -52,10 +53,18 @@ where
         decoder: Decoder::default(),
         link: None,
         client_id: String::new(),
-        keep_alive: Some(Duration::from_millis(CONNECT_TIMEOUT_MS)),
+        keep_alive: Duration::from_millis(CONNECT_TIMEOUT_MS),
         out: Vec::new(),
     };
     connection.run(io).await;
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.link.is_some() {
+            self.leave(&End::Broken);
+        }
+    }
 }
 
 struct Connection {
@@ -66,7 +75,7 @@ struct Connection {
     link: Option<LinkId>,
     client_id: String,
     /// Longest silence; before CONNECT the time it has to be complete in.
-    keep_alive: Option<Duration>,
+    keep_alive: Duration,
     /// Encoded and not yet written.
     out: Vec<u8>,
 }
@@ -79,9 +88,7 @@ impl Connection {
         let mut heard = Instant::now();
         let wake = Arc::clone(&self.wake);
         let end = loop {
-            let silence = self
-                .keep_alive
-                .unwrap_or(Duration::from_secs(u64::from(u16::MAX)));
+            let silence = self.keep_alive;
             let step = tokio::select! {
                 read = reader.read(&mut bytes) => match read {
                     Ok(0) | Err(_) => Err(End::Broken),
@@ -177,6 +184,7 @@ impl Connection {
         let refuse = |this: &mut Self, refusal| {
             this.out
                 .extend(encode::connack_refused(version, refusal).unwrap_or_default());
+            this.record(Direction::FromDevice, PacketKind::Connect, None);
             this.record(Direction::ToDevice, PacketKind::Connack, None);
             Err(End::Refused)
         };
@@ -191,7 +199,6 @@ impl Connection {
             return refuse(self, Refusal::ClientId);
         }
         self.client_id.clone_from(&connect.client_id);
-        self.record(Direction::FromDevice, PacketKind::Connect, None);
         let asked_s = connect.keep_alive_s;
         let keep_alive_s = if asked_s == 0 {
             KEEP_ALIVE_MAX_S
@@ -206,7 +213,8 @@ impl Connection {
             Err(refusal) => return refuse(self, refusal),
         };
         self.link = Some(admitted.link);
-        self.keep_alive = Some(Duration::from_millis(u64::from(keep_alive_s) * 1500));
+        self.record(Direction::FromDevice, PacketKind::Connect, None);
+        self.keep_alive = Duration::from_millis(u64::from(keep_alive_s) * 1500);
         if admitted.connack_delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(admitted.connack_delay_ms)).await;
         }

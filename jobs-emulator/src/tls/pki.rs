@@ -102,11 +102,12 @@ impl Pki {
         &self.files
     }
 
-    /// A new certificate for the TLS front: `localhost`, the loopback addresses and the address
-    /// it listens on.
+    /// A new certificate for the TLS front: `localhost`, the loopback addresses, the address it
+    /// listens on and the host name that clients are told.
     pub(crate) fn issue_server(
         &self,
         address: IpAddr,
+        endpoint: &str,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PkiError> {
         let mut names = vec![
             "localhost".to_owned(),
@@ -115,6 +116,9 @@ impl Pki {
         ];
         if !address.is_unspecified() && !address.is_loopback() {
             names.push(address.to_string());
+        }
+        if !names.iter().any(|name| name == endpoint) {
+            names.push(endpoint.to_owned());
         }
         let key = new_key()?;
         let mut params = leaf_params(names, "jobs-emulator")?;

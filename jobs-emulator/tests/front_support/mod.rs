@@ -142,6 +142,14 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     .concat()
 }
 
+/// A connection that does not wait to fill a segment: an acknowledgement followed by a request would
+/// take 40 ms otherwise.
+async fn open(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 impl Client {
     /// Connects to the plain port and is let in.
     pub(crate) async fn connect(address: SocketAddr, client_id: &str) -> Self {
@@ -150,7 +158,7 @@ impl Client {
 
     /// Connects to the plain port; also tells whether a session was resumed.
     pub(crate) async fn hello(address: SocketAddr, hello: &Hello) -> (Self, bool) {
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = open(address).await;
         Self::hello_over(Box::new(stream), hello)
             .await
             .expect("let in")
@@ -179,7 +187,7 @@ impl Client {
     }
 
     pub(crate) async fn raw(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = open(address).await;
         Self {
             stream: Box::new(stream),
             packet_id: 0,

@@ -2,8 +2,7 @@
 
 use super::salvage::Found;
 use super::{DecodeError, ErrorKind, StatusDetails, bounded};
-use crate::members::{self, Nested, Slot};
-use crate::scan::Fault;
+use crate::members::{self, Fields, Nested, Slot};
 use crate::{EpochSeconds, EscapedStr, JobId, ThingName, WireStatus};
 
 /// A message about one execution, or about none.
@@ -100,51 +99,53 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
         names: &NAMES,
         slots: &mut slots,
     };
-    let result = length
-        .and(members::read_message(payload, &TOP, &mut top, nested))
-        .and_then(|()| build(&top, whole, &slots));
-    result.map_err(|fault| {
-        let [client_token, _] = top;
-        let [job_id, _, _, _, queued_at, _, _, _, _, execution_number, _] = slots;
-        let found = Found {
-            job_id,
-            execution_number,
-            queued_at,
-            client_token,
-        };
-        let salvage = found.salvage(payload, fault);
-        DecodeError {
-            kind: fault.kind,
-            offset: fault.at,
-            salvage,
+    // Also what is too long is read as far as it may be, for the sake of its job id.
+    let read = members::read_message(payload, &TOP, &mut top, nested);
+    let fault = match length.and(read) {
+        Ok(()) => {
+            let mut fields = Fields::default();
+            let message = build(&mut fields, &top, &whole, &slots);
+            match fields.finish() {
+                Ok(()) => return Ok(message),
+                Err(fault) => fault,
+            }
         }
+        Err(fault) => fault,
+    };
+    let [client_token, _] = top;
+    let [job_id, _, _, _, queued_at, _, _, _, _, execution_number, _] = slots;
+    let found = Found([job_id, execution_number, queued_at, client_token]);
+    let salvage = found.salvage(payload, fault);
+    Err(DecodeError {
+        kind: fault.kind,
+        offset: fault.at,
+        salvage,
     })
 }
 
 fn build<'a>(
-    top: &[Slot<'a>; TOP.len()],
-    whole: Slot<'a>,
+    fields: &mut Fields,
+    [client_token, timestamp]: &[Slot<'a>; TOP.len()],
+    whole: &Slot<'a>,
     slots: &[Slot<'a>; NAMES.len()],
-) -> Result<ExecutionMessage<'a>, Fault> {
-    let [client_token, timestamp] = *top;
-    let execution = match members::object(whole)? {
+) -> ExecutionMessage<'a> {
+    let mut execution = None;
+    if let Some(raw) = fields.object(whole) {
+        execution = self::execution(fields, slots);
         // The guide calls the member "empty" when it means absent.
-        Some(_) if slots.iter().all(Option::is_none) => None,
-        Some(raw) => match execution(slots)? {
-            Some(execution) => Some(execution),
-            None => return Err(raw.fault(ErrorKind::MissingField)),
-        },
-        None => None,
-    };
-    Ok(ExecutionMessage {
-        client_token: members::string(client_token)?,
+        if execution.is_none() && slots.iter().any(Option::is_some) {
+            fields.note(&raw, ErrorKind::MissingField);
+        }
+    }
+    ExecutionMessage {
+        client_token: fields.string(client_token),
         timestamp: members::time(timestamp),
         execution,
-    })
+    }
 }
 
 /// `None` without a job id.
-fn execution<'a>(slots: &[Slot<'a>; NAMES.len()]) -> Result<Option<JobExecution<'a>>, Fault> {
+fn execution<'a>(fields: &mut Fields, slots: &[Slot<'a>; NAMES.len()]) -> Option<JobExecution<'a>> {
     let [
         job_id,
         thing_name,
@@ -157,32 +158,21 @@ fn execution<'a>(slots: &[Slot<'a>; NAMES.len()]) -> Result<Option<JobExecution<
         version_number,
         execution_number,
         job_document,
-    ] = *slots;
-    let Some(job_id) = members::job_id(job_id)? else {
-        return Ok(None);
-    };
-    Ok(Some(JobExecution {
-        job_id,
-        thing_name: self::thing_name(thing_name)?,
-        status: members::status(status)?,
-        status_details: members::object(status_details)?.map(StatusDetails::new),
+    ] = slots;
+    Some(JobExecution {
+        job_id: fields.job_id(job_id)?,
+        thing_name: fields.thing_name(thing_name),
+        status: fields.status(status),
+        status_details: fields.object(status_details).map(StatusDetails::new),
         queued_at: members::time(queued_at),
         started_at: members::time(started_at),
         last_updated_at: members::time(last_updated_at),
-        approximate_seconds_before_timed_out: members::int(seconds_left)
-            .ok()
-            .flatten()
+        // A hint, so a strange value is none.
+        approximate_seconds_before_timed_out: Fields::default()
+            .int(seconds_left)
             .and_then(|seconds| u32::try_from(seconds).ok()),
-        version_number: members::int(version_number)?,
-        execution_number: members::int(execution_number)?,
+        version_number: fields.int(version_number),
+        execution_number: fields.int(execution_number),
         job_document: members::present(job_document).map(|raw| raw.text),
-    }))
-}
-
-fn thing_name(slot: Slot<'_>) -> Result<Option<ThingName<'_>>, Fault> {
-    let (Some(text), Some(raw)) = (members::string(slot)?, slot) else {
-        return Ok(None);
-    };
-    let name = ThingName::new(text.as_escaped());
-    name.map(Some).map_err(|_| raw.fault(ErrorKind::InvalidId))
+    })
 }

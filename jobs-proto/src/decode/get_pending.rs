@@ -2,7 +2,7 @@
 
 use super::summary::Naming;
 use super::{DecodeError, Summaries, bounded};
-use crate::members;
+use crate::members::{self, Fields};
 use crate::scan::Fault;
 use crate::{EpochSeconds, EscapedStr, JobStatus};
 
@@ -57,12 +57,14 @@ fn read(payload: &[u8]) -> Result<Pending<'_>, Fault> {
     length?;
     let mut slots = [None; 2];
     super::flat(payload, &["clientToken", "timestamp"], &mut slots)?;
-    let [client_token, timestamp] = slots;
+    let [client_token, timestamp] = &slots;
+    let mut fields = Fields::default();
     let pending = Pending {
-        client_token: members::string(client_token)?,
+        client_token: fields.string(client_token),
         timestamp: members::time(timestamp),
         payload,
     };
+    fields.finish()?;
     pending.all().check()?;
     Ok(pending)
 }

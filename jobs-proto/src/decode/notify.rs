@@ -2,8 +2,8 @@
 
 use super::summary::Naming;
 use super::{DecodeError, ErrorKind, Summaries, bounded};
-use crate::members::{self, Slot};
-use crate::scan::{Fault, Scanner};
+use crate::members::{self, Fields};
+use crate::scan::Fault;
 use crate::{EpochSeconds, JobStatus};
 
 /// The pending executions of this thing, or as many as fit
@@ -56,14 +56,18 @@ pub fn notify(payload: &[u8]) -> Result<Notify<'_>, DecodeError<'_>> {
 fn read(payload: &[u8]) -> Result<Notify<'_>, Fault> {
     let (payload, length) = bounded(payload);
     length?;
-    let mut slots: [Slot<'_>; 2] = [None; 2];
+    let mut slots = [None; 2];
     super::flat(payload, &["timestamp", "jobs"], &mut slots)?;
     let [timestamp, jobs] = slots;
-    let Some(jobs) = members::object(jobs)? else {
-        return Err(Scanner::new(payload, payload.len()).fault(ErrorKind::MissingField));
-    };
+    let mut fields = Fields::default();
+    let jobs = fields.object(&jobs);
+    fields.finish()?;
+    let jobs = jobs.ok_or(Fault {
+        kind: ErrorKind::MissingField,
+        at: payload.len(),
+    })?;
     let notify = Notify {
-        timestamp: members::time(timestamp),
+        timestamp: members::time(&timestamp),
         payload,
         jobs_at: jobs.at,
     };

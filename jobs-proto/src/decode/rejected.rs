@@ -2,8 +2,8 @@
 
 use super::update::execution_state;
 use super::{DecodeError, ErrorKind, ExecutionState, bounded};
-use crate::members;
-use crate::scan::{Fault, Scanner};
+use crate::members::{self, Fields};
+use crate::scan::Fault;
 use crate::{EpochSeconds, ErrorCode, EscapedStr};
 
 /// A request was refused.
@@ -42,17 +42,29 @@ fn read(payload: &[u8]) -> Result<Rejected<'_>, Fault> {
         "executionState",
     ];
     super::flat(payload, &names, &mut slots)?;
-    let [code, message, client_token, timestamp, state] = slots;
-    let missing = Scanner::new(payload, payload.len()).fault(ErrorKind::MissingField);
-    let code = members::string(code)?.ok_or(missing)?;
+    let [code, message, client_token, timestamp, state] = &slots;
+    let mut fields = Fields::default();
+    let code = fields.string(code);
+    let rejected = Rejected {
+        code: code.map_or(ErrorCode::Unknown, known),
+        message: fields.string(message),
+        client_token: fields.string(client_token),
+        timestamp: members::time(timestamp),
+        execution_state: execution_state(&mut fields, payload, state)?,
+    };
+    fields.finish()?;
+    if code.is_none() {
+        return Err(Fault {
+            kind: ErrorKind::MissingField,
+            at: payload.len(),
+        });
+    }
+    Ok(rejected)
+}
+
+fn known(text: EscapedStr<'_>) -> ErrorCode {
     let known = ErrorCode::ALL
         .into_iter()
-        .find(|known| code.eq_str(known.as_str()));
-    Ok(Rejected {
-        code: known.unwrap_or(ErrorCode::Unknown),
-        message: members::string(message)?,
-        client_token: members::string(client_token)?,
-        timestamp: members::time(timestamp),
-        execution_state: execution_state(payload, state)?,
-    })
+        .find(|known| text.eq_str(known.as_str()));
+    known.unwrap_or(ErrorCode::Unknown)
 }

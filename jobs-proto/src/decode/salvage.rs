@@ -4,7 +4,7 @@
 //! answered it. To answer it takes its job id, and that stands outside of the document.
 
 use super::ErrorKind;
-use crate::members::{self, Slot};
+use crate::members::{self, Fields, Slot};
 use crate::scan::{Fault, Raw, Scanner};
 use crate::{EpochSeconds, EscapedStr, JobId};
 
@@ -25,27 +25,34 @@ pub struct Salvage<'a> {
     pub client_token: Option<EscapedStr<'a>>,
 }
 
-/// The slots from which a job can be told.
+/// The slots from which a job can be told, in the order of [`WANTED`].
 #[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
-    pub(super) job_id: Slot<'a>,
-    pub(super) execution_number: Slot<'a>,
-    pub(super) queued_at: Slot<'a>,
-    pub(super) client_token: Slot<'a>,
-}
+pub(super) struct Found<'a>(pub(super) [Slot<'a>; 4]);
+
+/// Names with their quotes, and the depth at which they stand.
+const WANTED: [(&[u8], usize); 4] = [
+    (b"\"jobId\"", 2),
+    (b"\"executionNumber\"", 2),
+    (b"\"queuedAt\"", 2),
+    (b"\"clientToken\"", 1),
+];
 
 impl<'a> Found<'a> {
     /// Makes the most of what was found before `fault`.
     pub(super) fn salvage(mut self, bytes: &'a [u8], fault: Fault) -> Option<Salvage<'a>> {
         // A name that comes twice leaves a choice, and a guess could hit the wrong job.
-        if self.job_id.is_none() && fault.kind != ErrorKind::DuplicateKey {
+        if matches!(self.0, [None, ..]) && fault.kind != ErrorKind::DuplicateKey {
+            // What the strict parser read is met again and must not count as a second one.
+            self = Self([None; 4]);
             self.search(bytes)?;
         }
+        let [job_id, execution_number, queued_at, client_token] = &self.0;
+        let mut fields = Fields::default();
         Some(Salvage {
-            job_id: members::job_id(self.job_id).ok()??,
-            execution_number: members::int(self.execution_number).ok().flatten(),
-            queued_at: members::time(self.queued_at),
-            client_token: members::string(self.client_token).ok().flatten(),
+            job_id: fields.job_id(job_id)?,
+            execution_number: fields.int(execution_number),
+            queued_at: members::time(queued_at),
+            client_token: fields.string(client_token),
         })
     }
 
@@ -54,20 +61,10 @@ impl<'a> Found<'a> {
         let mut scanner = Scanner::new(bytes, 0);
         let mut depth: usize = 0;
         let mut in_execution = false;
-        // What the strict parser read is met again here and must not count as a second one.
-        *self = Self {
-            job_id: None,
-            execution_number: None,
-            queued_at: None,
-            client_token: None,
-        };
         while let Some(byte) = scanner.next_token() {
             match byte {
                 b'{' | b'[' => depth = depth.saturating_add(1),
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    in_execution &= depth > 1;
-                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
                 b'"' => {
                     let Some(name) = loose_key(&mut scanner) else {
                         continue;
@@ -75,12 +72,10 @@ impl<'a> Found<'a> {
                     if depth == 1 {
                         in_execution = name == b"\"execution\"";
                     }
-                    let slot = match (name, depth) {
-                        (b"\"jobId\"", 2) if in_execution => &mut self.job_id,
-                        (b"\"executionNumber\"", 2) if in_execution => &mut self.execution_number,
-                        (b"\"queuedAt\"", 2) if in_execution => &mut self.queued_at,
-                        (b"\"clientToken\"", 1) => &mut self.client_token,
-                        _ => continue,
+                    let wanted = WANTED.iter().position(|wanted| *wanted == (name, depth));
+                    let slot = wanted.and_then(|index| self.0.get_mut(index));
+                    let Some(slot) = slot.filter(|_| depth == 1 || in_execution) else {
+                        continue;
                     };
                     let mut ahead = scanner.clone();
                     if let Ok(value) = ahead.value() {

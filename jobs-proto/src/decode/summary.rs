@@ -1,7 +1,7 @@
 //! Lists of executions, read entry by entry.
 
 use super::ErrorKind;
-use crate::members::{self, Members};
+use crate::members::{self, Fields, Members};
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
 use crate::{EpochSeconds, JobId, JobStatus, WireStatus};
@@ -150,7 +150,7 @@ impl<'a> Summaries<'a> {
     fn line(&mut self, status: WireStatus) -> Result<Option<JobExecutionSummary<'a>>, Fault> {
         let scanner = &mut self.lists.scanner;
         scanner.next_token();
-        let start = scanner.fault(ErrorKind::MissingField);
+        let missing = scanner.fault(ErrorKind::MissingField);
         let mut slots = [None; NAMES.len()];
         members::read(scanner, &NAMES, &mut slots)?;
         match scanner.next_token() {
@@ -166,15 +166,20 @@ impl<'a> Summaries<'a> {
             started_at,
             last_updated_at,
             version_number,
-        ] = slots;
+        ] = &slots;
+        let mut fields = Fields::default();
+        let job_id = fields.job_id(job_id);
+        let execution_number = fields.int(execution_number);
+        let version_number = fields.int(version_number);
+        fields.finish()?;
         let line = JobExecutionSummary {
-            job_id: members::job_id(job_id)?.ok_or(start)?,
+            job_id: job_id.ok_or(missing)?,
             status,
-            execution_number: members::int(execution_number)?,
+            execution_number,
             queued_at: members::time(queued_at),
             started_at: members::time(started_at),
             last_updated_at: members::time(last_updated_at),
-            version_number: members::int(version_number)?,
+            version_number,
         };
         Ok(self
             .wanted

@@ -1,7 +1,7 @@
 //! `…/update/accepted`, and the state that replies to updates can carry.
 
 use super::{DecodeError, StatusDetails, bounded};
-use crate::members::{self, Slot};
+use crate::members::{self, Fields, Slot};
 use crate::scan::{Fault, Scanner};
 use crate::{EpochSeconds, EscapedStr, WireStatus};
 
@@ -44,30 +44,34 @@ fn read(payload: &[u8]) -> Result<UpdateAccepted<'_>, Fault> {
     let mut slots = [None; 4];
     let names = ["clientToken", "timestamp", "executionState", "jobDocument"];
     super::flat(payload, &names, &mut slots)?;
-    let [client_token, timestamp, state, job_document] = slots;
-    Ok(UpdateAccepted {
-        client_token: members::string(client_token)?,
+    let [client_token, timestamp, state, job_document] = &slots;
+    let mut fields = Fields::default();
+    let update = UpdateAccepted {
+        client_token: fields.string(client_token),
         timestamp: members::time(timestamp),
-        execution_state: execution_state(payload, state)?,
+        execution_state: execution_state(&mut fields, payload, state)?,
         job_document: members::present(job_document).map(|raw| raw.text),
-    })
+    };
+    fields.finish()?;
+    Ok(update)
 }
 
 /// Reads the `executionState` of a reply.
 pub(super) fn execution_state<'a>(
+    fields: &mut Fields,
     payload: &'a [u8],
-    slot: Slot<'a>,
+    slot: &Slot<'a>,
 ) -> Result<Option<ExecutionState<'a>>, Fault> {
-    let Some(raw) = members::object(slot)? else {
+    let Some(raw) = fields.object(slot) else {
         return Ok(None);
     };
     let mut slots = [None; 3];
     let names = ["status", "statusDetails", "versionNumber"];
     members::read(&mut Scanner::new(payload, raw.at), &names, &mut slots)?;
-    let [status, status_details, version_number] = slots;
+    let [status, status_details, version_number] = &slots;
     Ok(Some(ExecutionState {
-        status: members::status(status)?,
-        status_details: members::object(status_details)?.map(StatusDetails::new),
-        version_number: members::int(version_number)?,
+        status: fields.status(status),
+        status_details: fields.object(status_details).map(StatusDetails::new),
+        version_number: fields.int(version_number),
     }))
 }

@@ -71,7 +71,7 @@ impl<'a> PackedDetails<'a> {
     pub fn is_valid(&self) -> bool {
         let mut pairs = self.iter();
         let mut count: usize = 0;
-        while let Some((key, value)) = pairs.next() {
+        for (key, value) in pairs.by_ref() {
             let again = self.iter().take(count).any(|(other, _)| other == key);
             if again
                 || check_key(key).is_err()

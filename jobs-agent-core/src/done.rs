@@ -1,0 +1,159 @@
+//! Receipts: what it means for a slot that an effect was performed, or was not.
+//!
+//! State advances here, when an effect is reported done, never when it is handed out.
+
+use crate::{
+    agent::{Agent, Link},
+    backoff,
+    outcome::Details,
+    output::{Completion, RunId, Status},
+    slot::{Storage, Want},
+    table::{Event, Phase},
+    time::Millis,
+};
+
+impl<const JOBS: usize> Agent<'_, JOBS> {
+    pub(crate) fn stored(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
+        let wait = self.backoff_for(index);
+        let run = self.next_counter();
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        let current = match slot.storage {
+            Storage::Persisting {
+                sequence: out,
+                current,
+            } if out == sequence => Some(current),
+            Storage::Erasing { sequence: out } if out == sequence => None,
+            Storage::Idle | Storage::Persisting { .. } | Storage::Erasing { .. } => return,
+        };
+        slot.storage = Storage::Idle;
+        if completion == Completion::Failed {
+            slot.store_tries = slot.store_tries.saturating_add(1);
+            slot.store_at = now.plus(wait);
+            return;
+        }
+        slot.store_tries = 0;
+        match current {
+            None => {
+                slot.stored = false;
+                if slot.want == Want::Erase {
+                    slot.want = Want::Nothing;
+                }
+            }
+            Some(false) => {}
+            Some(true) => {
+                let saving = slot.phase == Phase::Saving;
+                slot.step(Event::Persisted);
+                slot.due_at = now;
+                match slot.phase {
+                    Phase::Running if saving => slot.saved_due = true,
+                    Phase::Running => slot.start_run(now, RunId(run)),
+                    Phase::Free
+                    | Phase::Listed
+                    | Phase::Planning
+                    | Phase::Claiming
+                    | Phase::Opening
+                    | Phase::Saving
+                    | Phase::Draining
+                    | Phase::Closing
+                    | Phase::Reporting
+                    | Phase::Parking
+                    | Phase::Rebooting
+                    | Phase::Recovering
+                    | Phase::Replanning => {}
+                }
+            }
+        }
+    }
+
+    pub(crate) fn subscribed(&mut self, now: Millis, sequence: u32, completion: Completion) {
+        let Link::Subscribing {
+            tries,
+            sent: Some(sent),
+            ..
+        } = self.link
+        else {
+            return;
+        };
+        if sent != sequence {
+            return;
+        }
+        if completion == Completion::Failed {
+            let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
+            let tries = tries.saturating_add(1);
+            self.link = Link::Subscribing {
+                due_at: now.plus(wait),
+                tries,
+                sent: None,
+            };
+            return;
+        }
+        self.link = Link::Online;
+        // What happened while we were away is told by nobody: ask.
+        self.queue.next_at = Some(now);
+        self.queue.tries = 0;
+        for slot in &mut self.slots {
+            slot.due_at = slot.due_at.min(now);
+            if slot.is_watched() {
+                slot.verify_at = Some(now);
+            }
+        }
+    }
+
+    pub(crate) fn sent(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        // Success says nothing yet: the reply counts. A request that did not leave is overdue.
+        if let Some(request) = &mut slot.request
+            && request.counter == sequence
+            && completion == Completion::Failed
+        {
+            request.deadline = now;
+        }
+    }
+
+    pub(crate) fn queue_sent(&mut self, now: Millis, sequence: u32, completion: Completion) {
+        if let Some(request) = &mut self.queue.request
+            && request.counter == sequence
+            && completion == Completion::Failed
+        {
+            request.deadline = now;
+        }
+    }
+
+    pub(crate) fn reset_failed(
+        &mut self,
+        now: Millis,
+        index: u8,
+        sequence: u32,
+        completion: Completion,
+    ) {
+        let wait = self.backoff_for(index);
+        let attempts_max = self.config.attempts_max.max(1);
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        if slot.reset_busy != Some(sequence) || completion == Completion::Done {
+            return;
+        }
+        slot.reset_busy = None;
+        slot.store_tries = slot.store_tries.saturating_add(1);
+        slot.reset_at = now.plus(wait);
+        // A device that cannot be reset must not hold the job for ever (P3).
+        if slot.store_tries >= attempts_max && slot.step(Event::ResetHopeless) {
+            let details = Details::reason("gave up: the reset does not happen");
+            slot.conclude(Status::Failed, details.packed());
+            slot.store_at = now;
+        }
+    }
+
+    fn backoff_for(&mut self, index: u8) -> u64 {
+        let tries = self
+            .slots
+            .get(usize::from(index))
+            .map_or(0, |slot| slot.store_tries);
+        backoff::wait_ms(self.config.backoff, tries, &mut self.rng)
+    }
+}
