@@ -1,10 +1,17 @@
 //! The agent as a fleet runs it: with a certificate, and without the demonstration around it.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use jobs_emulator::{Emulator, Options, model::ExecutionStatus};
 use serde_json::json;
-use tokio::{process::Command, time::sleep};
+use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    process::Command,
+    time::sleep,
+};
+use tokio_rustls::TlsAcceptor;
 
 const THING: &str = "pump-17";
 
@@ -115,6 +122,130 @@ async fn without_a_supervisor_a_reboot_is_asked_for_in_words_and_by_exit_code() 
         .unwrap();
     status(&emulator, "restart", ExecutionStatus::Succeeded).await;
     second.kill().await.unwrap();
+}
+
+/// Serves one image to every request, over TLS with a certificate of its own; answers its URL and
+/// writes the certificate to trust.
+async fn https_server(image: &'static [u8], trust: &Path) -> String {
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(trust, issued.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let mut request = [0; 2_048];
+            let _ = stream.read(&mut request).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", image.len());
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(image).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    format!("https://localhost:{port}/fw.bin")
+}
+
+#[tokio::test]
+async fn an_image_is_downloaded_over_https_only_from_a_server_that_is_trusted() {
+    const IMAGE: &[u8] = b"the new firmware";
+    let dir = tempfile::tempdir().unwrap();
+    let trust = dir.path().join("trust.pem");
+    let url = https_server(IMAGE, &trust).await;
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    emulator
+        .with_service(|service, now| service.create_thing(now, THING))
+        .unwrap();
+    let address = emulator.mqtt_addr().to_string();
+    let digest: String = Sha256::digest(IMAGE)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let document = json!({
+        "operation": "firmwareUpdate", "firmwareVersion": "2.0.0", "downloadUrl": url,
+        "checksum": format!("sha256:{digest}"), "rebootRequired": false,
+    });
+    let create = |job: &'static str| {
+        emulator
+            .with_service(|service, now| service.create_job(now, job, &[THING], &document))
+            .unwrap();
+    };
+
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let stranger = dir.path().join("stranger.pem");
+    fs::write(&stranger, other.cert.pem()).unwrap();
+    create("stranger");
+    let mut child = agent(&address, dir.path())
+        .env("SSL_CERT_FILE", &stranger)
+        .spawn()
+        .unwrap();
+    status(&emulator, "stranger", ExecutionStatus::Failed).await;
+    let failed = emulator
+        .service()
+        .execution(THING, "stranger", None)
+        .unwrap();
+    let reason = failed.status_details.unwrap()["reason"].clone();
+    assert!(reason.contains("certificate"), "{reason}");
+    assert!(
+        !reason.contains("fw.bin"),
+        "a URL may be a secret: {reason}"
+    );
+    child.kill().await.unwrap();
+
+    create("friend");
+    let mut child = agent(&address, dir.path())
+        .env("SSL_CERT_FILE", &trust)
+        .spawn()
+        .unwrap();
+    status(&emulator, "friend", ExecutionStatus::Succeeded).await;
+    assert_eq!(
+        fs::read(dir.path().join("state/firmware/b.bin")).unwrap(),
+        IMAGE
+    );
+    child.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn unknown_operations_are_left_alone_when_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    emulator
+        .with_service(|service, now| service.create_thing(now, THING))
+        .unwrap();
+    let create = |job: &'static str, document: serde_json::Value| {
+        emulator
+            .with_service(|service, now| service.create_job(now, job, &[THING], &document))
+            .unwrap();
+    };
+    create("foreign", json!({ "operation": "brewCoffee" }));
+    create(
+        "ours",
+        json!({ "operation": "write_file", "path": "x", "content": "y" }),
+    );
+    let address = emulator.mqtt_addr().to_string();
+    let mut child = agent(&address, dir.path())
+        .arg("--leave-unknown")
+        .spawn()
+        .unwrap();
+    // Behind the foreign job at the head of the queue.
+    status(&emulator, "ours", ExecutionStatus::Succeeded).await;
+    let foreign = emulator
+        .service()
+        .execution(THING, "foreign", None)
+        .unwrap();
+    assert_eq!(foreign.status, ExecutionStatus::Queued);
+    child.kill().await.unwrap();
 }
 
 #[tokio::test]

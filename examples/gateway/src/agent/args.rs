@@ -50,6 +50,10 @@ pub(crate) struct AgentArgs {
     /// wants a reboot ends the agent with exit code 85, for a supervisor to act upon.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) reboot_command: Option<String>,
+    /// Leave jobs with an unknown operation QUEUED, for another program of the same thing. Without
+    /// this they are REJECTED, so that they do not block the queue.
+    #[arg(long)]
+    pub(crate) leave_unknown: bool,
     /// The version that runs before the first update.
     #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
     pub(crate) factory_version: String,

@@ -5,7 +5,7 @@ mod leave;
 
 use std::{io, process::ExitCode};
 
-use agent_std::{Agent, AgentError, JobHandler, NoRoute, SystemReboot, boot::BootId};
+use agent_std::{Agent, AgentError, JobHandler, NoRoute, SystemReboot, Unclaimed, boot::BootId};
 use handlers::{Diagnostics, FirmwareSlots, FirmwareUpdate, Reboot, WriteFile, operation};
 
 pub(crate) use self::args::AgentArgs;
@@ -106,13 +106,16 @@ async fn serve(args: AgentArgs) -> Result<(), StartError> {
             FirmwareUpdate::new(&slots, HttpFetch, check, Linux),
         );
 
-    let progress_interval_ms = args.progress_interval_ms;
+    let (progress_interval_ms, leave_unknown) = (args.progress_interval_ms, args.leave_unknown);
     let agent = Agent::new(args.thing.as_str(), args.endpoint())
         .state_dir(args.state.join("jobs"))
         .boot(boot)
         .configure(move |config| {
             if let Some(interval_ms) = progress_interval_ms {
                 config.progress_interval_ms = interval_ms;
+            }
+            if leave_unknown {
+                config.unclaimed = Unclaimed::Leave;
             }
         });
     let agent = match &args.reboot_command {
