@@ -84,7 +84,7 @@ impl<'h, S: FirmwareSlots, D: Fetch, Y: System> Download<'h, S, D, Y> {
     ///
     /// # Cancel safety
     /// The last checkpoint says what is good; everything behind it is received again.
-    pub(crate) async fn complete<P: JobPort>(mut self, port: &mut P) -> Result<u64, End> {
+    pub(crate) async fn complete<P: JobPort>(&mut self, port: &mut P) -> Result<u64, End> {
         let kept = self
             .slots
             .prepare(self.part.received)

@@ -123,8 +123,11 @@ where
             format_args!("download of {} from byte {}", plan.version, part.received),
         );
         let parts = (&self.slots, &self.fetch, &self.system);
-        let download = Download::new(parts, plan, self.checkpoint_interval, part);
-        let len = download.complete(port).await?;
+        // Its block is gone before the next one is needed: boards count every KiB of a future.
+        let len = {
+            let mut download = Download::new(parts, plan, self.checkpoint_interval, part);
+            download.complete(port).await?
+        };
         self.system.note(
             port.job_id(),
             format_args!("{len} bytes complete, verifying"),
