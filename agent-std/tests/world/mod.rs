@@ -32,7 +32,11 @@ impl World {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         }
-        let emulator = Emulator::start(Options::default()).await.unwrap();
+        Self::on(Emulator::start(Options::default()).await.unwrap())
+    }
+
+    /// A world around this emulator.
+    pub fn on(emulator: Emulator) -> Self {
         emulator
             .with_service(|service, now_ms| service.create_thing(now_ms, THING))
             .unwrap();
