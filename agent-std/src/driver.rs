@@ -18,6 +18,8 @@ mod events;
 mod port;
 pub(crate) mod records;
 mod reset;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::collections::HashMap;
