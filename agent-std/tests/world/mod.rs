@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_std::boot::BootId;
 use agent_std::link::BackoffOptions;
-use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, JobHandler, Metrics};
+use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics};
 use jobs_emulator::model::ExecutionView;
 use jobs_emulator::{Direction, Emulator, Options, PacketKind};
 use serde_json::{Value, json};
@@ -222,6 +222,3 @@ pub fn start_future(
         metrics,
     }
 }
-
-/// Only to name the trait in signatures of tests.
-pub fn is_handler(_: &impl JobHandler) {}
