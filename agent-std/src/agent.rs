@@ -230,7 +230,9 @@ impl<H: JobHandler, const JOBS: usize> Agent<H, JOBS> {
 
     /// Runs until `shutdown` resolves, then leaves in order: takes no more work, drops the
     /// handlers (they go on after the next start), lets record writes that have begun finish,
-    /// tells the broker, and lets go of the state directory.
+    /// tells the broker, and lets go of the state directory. A run that is cut off like this
+    /// counts as an attempt since the last checkpoint ([`Config::attempts_max`]), because nobody
+    /// can tell an orderly end from a crash in the work.
     ///
     /// The future is `Send` when the handlers, their plans and their futures are, so that it can
     /// be spawned; typed closures always are. Handlers are polled by this future itself: one that

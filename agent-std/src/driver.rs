@@ -18,6 +18,8 @@ mod events;
 mod port;
 pub(crate) mod records;
 mod reset;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::collections::HashMap;
@@ -58,7 +60,8 @@ pub(crate) async fn drive<H: JobHandler, const JOBS: usize>(
     around: Surroundings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
-    let mut core = Core::<JOBS>::new(config, boot);
+    // About 9 KiB for each slot: too much to move about inside futures.
+    let mut core = Box::new(Core::<JOBS>::new(config, boot));
     records::restore(&store, &mut core).await?;
     let mut driver = Driver {
         core,
@@ -96,7 +99,7 @@ struct Subscribe {
 }
 
 struct Driver<'c, H: JobHandler, B, F, L, const JOBS: usize> {
-    core: Core<'c, JOBS>,
+    core: Box<Core<'c, JOBS>>,
     clock: Clock,
     link: L,
     desk: Desk<H, B, F>,

@@ -3,8 +3,6 @@
 mod support;
 mod world;
 
-use std::sync::Arc;
-
 use agent_std::{Agent, AgentError, Checkpoint, JobHandler, JobPort, NoRoute, Outcome, RunPolicy};
 use jobs_agent_core::{Offer, OperationTag, Refusal};
 use jobs_emulator::model::{Audience, Message};
@@ -301,8 +299,22 @@ async fn two_agents_of_one_process_do_not_disturb_each_other() {
     world.until("job-1", "SUCCEEDED").await;
     until(|| other.counts().connects == 1, || "not connected".into()).await;
     assert_eq!(other.counts().succeeded, 0);
-    let one = Arc::new(one);
     assert_eq!(one.counts().connects, 1);
-    Arc::into_inner(one).unwrap().shut_down().await;
+    one.shut_down().await;
     other.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_run_of_many_slots_is_a_small_future_and_works() {
+    /// Bytes; runs are moved about by value before they are spawned.
+    const SMALL: usize = 8 * 1024;
+    let world = World::new().await;
+    let agent = echoing(world.agent()).jobs::<32>();
+    let metrics = agent.metrics();
+    let run = agent.run();
+    assert!(size_of_val(&run) < SMALL, "{} bytes", size_of_val(&run));
+    let agent = world::start_future(metrics, run);
+    world.create("job-1", &json!({"operation": "echo"}));
+    world.until("job-1", "SUCCEEDED").await;
+    agent.kill().await;
 }

@@ -296,3 +296,34 @@ async fn a_job_over_its_local_time_limit_is_stopped_and_failed() {
     assert_eq!(world.reason("job-1"), "TimeLimit");
     agent.shut_down().await;
 }
+
+#[tokio::test]
+async fn a_handler_that_panics_while_it_is_dropped_disturbs_nobody() {
+    struct Clumsy;
+    impl Drop for Clumsy {
+        fn drop(&mut self) {
+            panic!("not even this");
+        }
+    }
+    let world = World::new().await;
+    let running = Arc::new(Notify::new());
+    let tell = Arc::clone(&running);
+    let agent = world
+        .agent()
+        .stop_grace_ms(0)
+        .on("wait", move |_: Value, _: Job| {
+            let tell = Arc::clone(&tell);
+            async move {
+                let _clumsy = Clumsy;
+                tell.notify_one();
+                std::future::pending::<Outcome>().await
+            }
+        });
+    let agent = start(agent.on("blink", blink));
+    world.create("clumsy", &json!({"operation": "wait"}));
+    world::soon(running.notified()).await;
+    world.cancel("clumsy");
+    world.create("next", &json!({"operation": "blink", "times": 1}));
+    world.until("next", "SUCCEEDED").await;
+    agent.shut_down().await;
+}

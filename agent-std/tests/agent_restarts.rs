@@ -2,10 +2,12 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use agent_std::boot::BootId;
 use agent_std::store::{MemoryStore, RecordStore, StoreError};
@@ -362,4 +364,135 @@ async fn with_fewer_slots_than_before_the_records_move_and_too_many_are_refused(
     agent.shut_down().await;
     assert!(seen.all().contains(&"b: second half from half".to_owned()));
     assert!(!world.state.path().join("slot-1.rec").exists());
+}
+
+/// A store whose next writes fail, as on a full disk, or break down altogether.
+struct Faulty {
+    inner: MemoryStore,
+    failing: u32,
+    broken: bool,
+}
+
+impl RecordStore for Faulty {
+    fn load_all(&mut self) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
+        self.inner.load_all()
+    }
+
+    fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), StoreError> {
+        assert!(!self.broken, "the disk is gone");
+        if self.failing > 0 {
+            self.failing -= 1;
+            return Err(StoreError::Full {
+                doing: "write",
+                path: "slot".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
+        self.inner.save(slot, record)
+    }
+
+    fn erase(&mut self, slot: u8) -> Result<(), StoreError> {
+        self.inner.erase(slot)
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_could_not_be_written_is_written_again_and_work_waits_for_it() {
+    let world = World::new().await;
+    let seen = Seen::default();
+    let done = seen.clone();
+    let store = Faulty {
+        inner: MemoryStore::default(),
+        failing: 2,
+        broken: false,
+    };
+    let agent = world
+        .agent()
+        .store(store)
+        .on("work", move |_: Value, _: Job| {
+            done.note("done");
+            async { Outcome::succeeded() }
+        });
+    let agent = start(agent);
+    world.create("job-1", &json!({"operation": "work"}));
+    world.until("job-1", "SUCCEEDED").await;
+    assert_eq!(agent.counts().store_errors, 2);
+    assert_eq!(seen.all(), ["done"]);
+    agent.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_store_broke_down_ends_instead_of_promising_anything() {
+    let world = World::new().await;
+    let store = Faulty {
+        inner: MemoryStore::default(),
+        failing: 0,
+        broken: true,
+    };
+    let seen = Seen::default();
+    let done = seen.clone();
+    let agent = world
+        .agent()
+        .store(store)
+        .on("work", move |_: Value, _: Job| {
+            done.note("done");
+            async { Outcome::succeeded() }
+        });
+    let agent = start(agent);
+    world.create("job-1", &json!({"operation": "work"}));
+    let ended = agent.ended().await;
+    let closed = matches!(ended, Err(AgentError::Store(StoreError::Closed)));
+    assert!(closed, "{ended:?}");
+    assert_eq!(seen.all(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whenever_it_is_killed_no_checkpoint_is_forgotten_and_every_job_ends() {
+    /// Checkpoints of a job; enough that no single run gets through between two kills.
+    const STEPS: u8 = 12;
+    /// Longest life of a run in the storm, in milliseconds; the kills hit all phases of a job.
+    const LIFE_MAX_MS: u64 = 45;
+    let world = World::new().await;
+    // For each job, the last checkpoint that the agent called durable.
+    let durable: Arc<Mutex<BTreeMap<String, u8>>> = Arc::default();
+    let forgotten = Seen::default();
+    let build = || {
+        let (durable, forgotten) = (Arc::clone(&durable), forgotten.clone());
+        let agent = world.agent().jobs::<2>().configure(|config| {
+            config.attempts_max = u8::MAX;
+            config.runs_max = u16::MAX;
+        });
+        agent.on("work", move |_: Value, job: Job| {
+            let (durable, forgotten) = (Arc::clone(&durable), forgotten.clone());
+            async move {
+                let from = job.resumed_from().map_or(0, |kept| kept.bytes()[0]);
+                let known = durable.lock().unwrap().get(job.id()).copied().unwrap_or(0);
+                if from < known {
+                    forgotten.note(format!("{}: {from} after {known}", job.id()));
+                }
+                for step in from + 1..=STEPS {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    job.checkpoint(&[step]).await.map_err(|e| e.to_string())?;
+                    durable.lock().unwrap().insert(job.id().to_owned(), step);
+                }
+                Ok::<_, String>(Outcome::succeeded())
+            }
+        })
+    };
+    let jobs = ["job-1", "job-2", "job-3"];
+    for job in jobs {
+        world.create(job, &json!({"operation": "work"}));
+    }
+    for round in 0..20_u64 {
+        let agent = start(build());
+        tokio::time::sleep(Duration::from_millis(5 + round * 7 % LIFE_MAX_MS)).await;
+        agent.kill().await;
+    }
+    let agent = start(build());
+    for job in jobs {
+        world.until(job, "SUCCEEDED").await;
+    }
+    assert_eq!(forgotten.all(), [""; 0]);
+    assert!(durable.lock().unwrap().values().all(|&step| step == STEPS));
+    agent.shut_down().await;
 }

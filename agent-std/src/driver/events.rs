@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jobs_agent_core::{Completion, Handled, JobHandler, Outcome, Receipt, RunId, StopReason};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::Driver;
 use super::desk::{Word, Work};
@@ -25,15 +25,16 @@ where
         let now = self.clock.now();
         match event {
             LinkEvent::Connected { session_present } => {
-                info!(session_present, "connected");
+                debug!(session_present, "connected");
                 self.around.metrics.connected();
                 self.core.handle_connected(now);
             }
             LinkEvent::Disconnected { why, permanent } => {
+                // The link logs every attempt itself.
                 if permanent {
                     error!(%why, "disconnected: somebody has to look at this");
                 } else {
-                    warn!(%why, "disconnected");
+                    debug!(%why, "disconnected");
                 }
                 self.sends.clear();
                 self.subscribe = None;

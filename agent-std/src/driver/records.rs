@@ -117,3 +117,72 @@ pub(crate) async fn restore<const JOBS: usize>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jobs_agent_core::{Boot, BootId, Config, OperationTag, Phase, RECORD_LEN_MAX, RecordKind};
+    use jobs_proto::ThingName;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn record(job_id: &str) -> Vec<u8> {
+        let record = Record {
+            kind: RecordKind::Started,
+            job_id: job_id.parse().unwrap(),
+            execution_number: Some(1),
+            queued_at: 1,
+            tag: OperationTag::of("work"),
+            rerun: true,
+            needs_document: false,
+            attempts: 1,
+            runs: 1,
+            step_timeout_minutes: 0,
+            time_limit_ms: 0,
+            boot: BootId([1; 16]),
+            body: Default::default(),
+        };
+        let mut bytes = [0; RECORD_LEN_MAX];
+        record.encode(&mut bytes).unwrap().to_vec()
+    }
+
+    /// What is stored, and what slots 0 and 1 do, after a restore.
+    async fn restored(records: &[(u8, Vec<u8>)]) -> (Vec<u8>, [Option<Phase>; 2]) {
+        let mut memory = MemoryStore::default();
+        for (slot, bytes) in records {
+            memory.save(*slot, bytes).unwrap();
+        }
+        let store = AsyncStore::new(memory).unwrap();
+        let config = Config::new(ThingName::new("pump-17").unwrap());
+        let boot = Boot {
+            id: BootId([1; 16]),
+            entropy: 1,
+        };
+        let mut core = Core::<2>::new(&config, boot);
+        restore(&store, &mut core).await.unwrap();
+        let left = store.load_all().await.unwrap();
+        let slots = left.into_iter().map(|(slot, _)| slot).collect();
+        (slots, [core.phase(0), core.phase(1)])
+    }
+
+    #[tokio::test]
+    async fn a_record_beyond_the_slots_moves_to_a_free_one() {
+        let (slots, phases) = restored(&[(0, record("a")), (7, record("b"))]).await;
+        assert_eq!(slots, [0, 1]);
+        assert_eq!(phases, [Some(Phase::Recovering); 2]);
+    }
+
+    #[tokio::test]
+    async fn of_two_copies_left_by_a_cut_in_a_move_one_is_erased() {
+        let (slots, phases) = restored(&[(1, record("a")), (7, record("a"))]).await;
+        assert_eq!(slots, [1]);
+        assert_eq!(phases, [Some(Phase::Free), Some(Phase::Recovering)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_record_is_erased_whatever_its_slot() {
+        let (slots, phases) = restored(&[(0, b"torn".to_vec()), (200, vec![0; 99])]).await;
+        assert_eq!(slots, [0_u8; 0]);
+        assert_eq!(phases, [Some(Phase::Free); 2]);
+    }
+}

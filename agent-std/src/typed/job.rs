@@ -188,3 +188,148 @@ fn report(reported: &mut watch::Receiver<Option<Progress>>, port: &mut impl JobP
         port.report(progress);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jobs_agent_core::Stopped;
+
+    use super::*;
+
+    /// A port that notes what it is asked, and stops the job when `stop` says so.
+    #[derive(Default)]
+    struct Scripted {
+        checkpoints: Vec<Checkpoint>,
+        progress: Vec<Progress>,
+        stop: Option<StopReason>,
+    }
+
+    impl JobPort for Scripted {
+        async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Stopped> {
+            // Durable a little later, as in life.
+            tokio::task::yield_now().await;
+            self.checkpoints.push(checkpoint);
+            Ok(())
+        }
+
+        fn report(&mut self, progress: Progress) {
+            self.progress.push(progress);
+        }
+
+        fn stop_requested(&self) -> Option<StopReason> {
+            self.stop
+        }
+
+        async fn stopped(&mut self) -> StopReason {
+            match self.stop {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
+        }
+
+        fn deadline_ms(&self) -> Option<u64> {
+            Some(1_000)
+        }
+
+        fn attempt(&self) -> Attempt {
+            Attempt { number: 2, last: 3 }
+        }
+
+        fn job_id(&self) -> &str {
+            "job-1"
+        }
+    }
+
+    async fn run<F: Future<Output = Outcome>>(
+        port: &mut Scripted,
+        work: impl FnOnce(Job) -> F,
+    ) -> Outcome {
+        serve(|job| Box::pin(work(job)), None, port).await
+    }
+
+    #[tokio::test]
+    async fn checkpoints_of_other_tasks_are_served_while_the_work_waits() {
+        let mut port = Scripted::default();
+        let outcome = run(&mut port, |job| async move {
+            assert_eq!((job.id(), job.attempt().number), ("job-1", 2));
+            let there = job.clone();
+            let other = tokio::spawn(async move { there.checkpoint(b"from there").await });
+            job.checkpoint(b"from here").await.unwrap();
+            other.await.unwrap().unwrap();
+            Outcome::succeeded()
+        });
+        assert_eq!(outcome.await, Outcome::succeeded());
+        let mut kept: Vec<&[u8]> = port.checkpoints.iter().map(Checkpoint::bytes).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [b"from here".as_slice(), b"from there"]);
+        assert!(port.checkpoints.iter().all(Checkpoint::needs_document));
+    }
+
+    #[tokio::test]
+    async fn a_handle_that_outlives_its_job_is_told_that_it_is_over() {
+        let mut kept = None;
+        let mut port = Scripted::default();
+        let outcome = run(&mut port, |job| {
+            kept = Some(job);
+            async { Outcome::succeeded() }
+        });
+        assert_eq!(outcome.await, Outcome::succeeded());
+        let job = kept.unwrap();
+        job.report_percent(1);
+        let over = Err(CheckpointError::Stopped(StopReason::Over));
+        assert_eq!(job.checkpoint(b"late").await, over);
+        assert_eq!(job.stopped().await, StopReason::Over);
+    }
+
+    #[tokio::test]
+    async fn the_work_learns_why_it_should_stop() {
+        let mut port = Scripted {
+            stop: Some(StopReason::TimedOut),
+            ..Scripted::default()
+        };
+        let outcome = run(&mut port, |job| async move {
+            assert_eq!(job.stopped().await, StopReason::TimedOut);
+            assert_eq!(job.stop_requested(), Some(StopReason::TimedOut));
+            Outcome::failed("stopped")
+        });
+        assert_eq!(outcome.await, Outcome::failed("stopped"));
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_that_is_too_long_is_the_caller_s_mistake() {
+        let mut port = Scripted::default();
+        let outcome = run(&mut port, |job| async move {
+            let long = vec![0; jobs_agent_core::BODY_LEN_MAX + 1];
+            match job.checkpoint(&long).await {
+                Err(CheckpointError::TooLong(_)) => Outcome::succeeded(),
+                other => Outcome::failed(&format!("{other:?}")),
+            }
+        });
+        assert_eq!(outcome.await, Outcome::succeeded());
+    }
+
+    #[tokio::test]
+    async fn a_reboot_asks_for_the_document_of_its_next_run() {
+        let mut port = Scripted::default();
+        let outcome = run(&mut port, |_| async {
+            Outcome::Reboot(Checkpoint::new(b"v2").unwrap())
+        });
+        let Outcome::Reboot(checkpoint) = outcome.await else {
+            panic!("a reboot");
+        };
+        assert!(checkpoint.needs_document());
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_progress_is_passed_on() {
+        let mut port = Scripted::default();
+        let outcome = run(&mut port, |job| async move {
+            job.report_percent(1);
+            job.report_percent(2);
+            job.checkpoint(b"after").await.unwrap();
+            tokio::task::yield_now().await;
+            Outcome::succeeded()
+        });
+        assert_eq!(outcome.await, Outcome::succeeded());
+        assert_eq!(port.progress, [Progress::percent(2)]);
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_std::boot::BootId;
 use agent_std::link::BackoffOptions;
-use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, JobHandler, Metrics};
+use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics};
 use jobs_emulator::model::ExecutionView;
 use jobs_emulator::{Direction, Emulator, Options, PacketKind};
 use serde_json::{Value, json};
@@ -32,7 +32,11 @@ impl World {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         }
-        let emulator = Emulator::start(Options::default()).await.unwrap();
+        Self::on(Emulator::start(Options::default()).await.unwrap())
+    }
+
+    /// A world around this emulator.
+    pub fn on(emulator: Emulator) -> Self {
         emulator
             .with_service(|service, now_ms| service.create_thing(now_ms, THING))
             .unwrap();
@@ -218,6 +222,3 @@ pub fn start_future(
         metrics,
     }
 }
-
-/// Only to name the trait in signatures of tests.
-pub fn is_handler(_: &impl JobHandler) {}
