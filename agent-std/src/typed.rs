@@ -179,7 +179,7 @@ impl JobHandler for Handlers {
         Ok((OperationTag::of(&typed.operation), begin))
     }
 
-    fn policy(&self, tag: OperationTag) -> RunPolicy {
+    fn policy(&self, tag: OperationTag, _: &Begin) -> RunPolicy {
         self.routes
             .iter()
             .find(|typed| OperationTag::of(&typed.operation) == tag)

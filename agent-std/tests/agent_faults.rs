@@ -23,7 +23,7 @@ impl JobHandler for Echo {
         Ok((OperationTag::of("echo"), times.unwrap_or(1)))
     }
 
-    fn policy(&self, _: OperationTag) -> RunPolicy {
+    fn policy(&self, _: OperationTag, _: &u64) -> RunPolicy {
         RunPolicy::DEFAULT
     }
 

@@ -135,9 +135,10 @@ pub trait JobHandler {
     /// A [`Refusal`] says what happens to a job that is not taken.
     fn plan(&self, offer: &Offer<'_>) -> Result<(OperationTag, Self::Plan), Refusal>;
 
-    /// How runs of this operation are treated; asked once, right after `plan`.
-    fn policy(&self, tag: OperationTag) -> RunPolicy {
-        let _ = tag;
+    /// How the runs of this plan are treated; asked once, right after `plan`. A document may set
+    /// its own time limit, for example.
+    fn policy(&self, tag: OperationTag, plan: &Self::Plan) -> RunPolicy {
+        let _ = (tag, plan);
         RunPolicy::DEFAULT
     }
 

@@ -119,11 +119,10 @@ impl<H: JobHandler, R: JobHandler> JobHandler for Route<H, R> {
             .map(|(tag, plan)| (tag, Routed::Rest(plan)))
     }
 
-    fn policy(&self, tag: OperationTag) -> RunPolicy {
-        if tag == OperationTag::of(self.operation) {
-            self.handler.policy(tag)
-        } else {
-            self.rest.policy(tag)
+    fn policy(&self, tag: OperationTag, plan: &Self::Plan) -> RunPolicy {
+        match plan {
+            Routed::This(plan) => self.handler.policy(tag, plan),
+            Routed::Rest(plan) => self.rest.policy(tag, plan),
         }
     }
 

@@ -99,7 +99,7 @@ where
         let handlers = &self.handlers;
         let planned = catch_unwind(AssertUnwindSafe(|| {
             let (tag, plan) = handlers.plan(offer)?;
-            Ok((tag, handlers.policy(tag), plan))
+            Ok((tag, handlers.policy(tag, &plan), plan))
         }));
         let planned = planned.unwrap_or_else(|panic| {
             let text = format!("handler panicked while deciding: {}", message(&*panic));

@@ -420,12 +420,12 @@ fn the_time_limit_of_the_document_is_the_policy_of_its_run() {
     let device = Device::new(1);
     let handler = device.handler();
     let document = device.document();
-    let (tag, _) = handler.plan(&offer(&document)).unwrap();
-    assert_eq!(handler.policy(tag).time_limit_ms, Some(300_000));
-    assert!(handler.policy(tag).rerun);
+    let (tag, plan) = handler.plan(&offer(&document)).unwrap();
+    assert_eq!(handler.policy(tag, &plan).time_limit_ms, Some(300_000));
+    assert!(handler.policy(tag, &plan).rerun);
     let document = document.replace(r#","timeout":300"#, "");
-    let (tag, _) = handler.plan(&offer(&document)).unwrap();
-    assert_eq!(handler.policy(tag).time_limit_ms, None);
+    let (tag, plan) = handler.plan(&offer(&document)).unwrap();
+    assert_eq!(handler.policy(tag, &plan).time_limit_ms, None);
 }
 
 #[test]

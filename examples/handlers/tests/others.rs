@@ -204,8 +204,8 @@ fn the_handlers_stand_side_by_side_and_leave_other_operations_alone() {
     drive(handlers.run(plan, &mut device.clone())).unwrap();
     assert_eq!(disk.written.borrow().len(), 1);
     let update = device.document();
-    let (tag, _) = handlers.plan(&offer(&update)).unwrap();
-    assert_eq!(handlers.policy(tag).time_limit_ms, Some(300_000));
+    let (tag, plan) = handlers.plan(&offer(&update)).unwrap();
+    assert_eq!(handlers.policy(tag, &plan).time_limit_ms, Some(300_000));
     let refused = handlers
         .plan(&offer(r#"{"operation":"selfDestruct"}"#))
         .map(|_| ());

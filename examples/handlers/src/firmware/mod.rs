@@ -22,8 +22,6 @@ mod saved;
 mod turn;
 mod verify;
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use heapless::String;
 use jobs_agent_core::{
     Checkpoint, Details, JobHandler, JobPort, Offer, OperationTag, Outcome, Refusal, RunPolicy,
@@ -62,8 +60,6 @@ pub struct FirmwareUpdate<S, D, C, Y> {
     check: C,
     system: Y,
     checkpoint_interval: u32,
-    /// Of the plan made last: the policy is asked right after it. 0 is none.
-    time_limit_ms: AtomicU32,
     turns: Turns,
 }
 
@@ -83,7 +79,6 @@ where
             check,
             system,
             checkpoint_interval: CHECKPOINT_INTERVAL,
-            time_limit_ms: AtomicU32::new(0),
             turns: Turns::new(),
         }
     }
@@ -299,15 +294,12 @@ where
 
     fn plan(&self, offer: &Offer<'_>) -> Result<(OperationTag, FirmwarePlan), Refusal> {
         let plan = FirmwarePlan::read(offer.document)?;
-        self.time_limit_ms
-            .store(plan.time_limit_ms.unwrap_or(0), Ordering::Relaxed);
         Ok((OperationTag::of(operation::FIRMWARE_UPDATE), plan))
     }
 
-    fn policy(&self, _: OperationTag) -> RunPolicy {
-        let time_limit_ms = Some(self.time_limit_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0);
+    fn policy(&self, _: OperationTag, plan: &FirmwarePlan) -> RunPolicy {
         RunPolicy {
-            time_limit_ms,
+            time_limit_ms: plan.time_limit_ms,
             ..RunPolicy::DEFAULT
         }
     }
