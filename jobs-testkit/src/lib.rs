@@ -18,7 +18,9 @@
 #![forbid(unsafe_code)]
 
 mod board;
+pub mod explore;
 mod link;
+pub mod model_world;
 mod observer;
 mod scenario;
 mod script;

@@ -226,6 +226,9 @@ impl<const JOBS: usize> World<'_, JOBS> {
             (Moment::Before, _) => {}
             (Moment::Within(tear), Output::Persist { slot, record, .. }) => {
                 self.board.store.tear(*slot, record, tear);
+                if tear == Tear::Garbage {
+                    self.observer.store_broke();
+                }
             }
             (Moment::Within(Tear::New), Output::Erase { slot, .. }) => {
                 self.board.store.erase(*slot);
