@@ -41,9 +41,13 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 }
             }
             Some(false) => {}
+            // A job that ended while its record was being written waits for nothing any more, and
+            // the one that holds the slot now was not waiting for this record.
             Some(true) => {
                 let saving = slot.phase == Phase::Saving;
-                slot.step(Event::Persisted);
+                if !slot.step(Event::Persisted) {
+                    return;
+                }
                 slot.due_at = now;
                 match slot.phase {
                     Phase::Running if saving => slot.saved_due = true,
