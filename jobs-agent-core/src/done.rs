@@ -98,7 +98,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         self.queue.tries = 0;
         for slot in &mut self.slots {
             slot.due_at = slot.due_at.min(now);
-            if slot.is_watched() {
+            if slot.is_claimed() && slot.phase != Phase::Claiming {
                 slot.verify_at = Some(now);
             }
         }

@@ -98,7 +98,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         }
         // A running job that is not listed may be over; the list may also be old, or full. Ask.
         for (slot, on) in self.slots.iter_mut().zip(on) {
-            if slot.is_watched() && !on && slot.verify_at.is_none() {
+            if slot.is_claimed() && !on && slot.verify_at.is_none() {
                 slot.verify_at = Some(now);
             }
         }
@@ -320,7 +320,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     fn verify_all(&mut self, now: Millis) {
         for slot in &mut self.slots {
-            if slot.is_watched() && slot.verify_at.is_none() {
+            if slot.is_claimed() && slot.verify_at.is_none() {
                 slot.verify_at = Some(now);
             }
         }

@@ -411,6 +411,14 @@ impl Slot {
         matches!(self.phase, Phase::Running | Phase::Saving) && !self.policy.instant
     }
 
+    /// Whether the service may end the execution without any request of ours being refused for
+    /// it: from the start that is out until the handler's last word. What is heard before the
+    /// handler runs is verified as soon as it does.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let starting = matches!(self.phase, Phase::Claiming | Phase::Opening);
+        starting || self.is_watched()
+    }
+
     /// Tells the handler to stop, once.
     pub(crate) fn order_stop(&mut self, reason: StopReason) {
         if self.stop.is_none() {
