@@ -242,9 +242,13 @@ impl Slot {
         let Some(phase) = table::next(self.phase, event) else {
             return false;
         };
+        let was_watched = self.is_watched();
         self.phase = phase;
-        self.request = None;
-        self.tries = 0;
+        // What is asked while the handler works is about the job, not about a checkpoint.
+        if !(was_watched && self.is_watched()) {
+            self.request = None;
+            self.tries = 0;
+        }
         self.refusals = 0;
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
