@@ -37,6 +37,25 @@ fn a_checkpoint_does_not_drop_the_answer_that_the_job_is_over() {
     assert_eq!(report.stop("a"), Some(StopReason::Over));
 }
 
+/// P5: every word of the cancel is lost, the connection stays, and the handler says nothing that
+/// could be refused.
+#[test]
+fn a_cancel_of_which_every_notification_is_lost_stops_a_silent_handler_all_the_same() {
+    const THREE_HOURS_MS: u64 = 3 * 3_600_000;
+    let story = Scenario::new("unheard cancel")
+        .script(
+            "silent",
+            Script::new([Step::Sleep(THREE_HOURS_MS), Step::Succeed]),
+        )
+        .job(100, "a", "silent")
+        .at(998, Action::Link(LinkFault::DropNotification))
+        .at(999, Action::Link(LinkFault::DropNotification))
+        .at(1_000, Action::CancelJob("a".into()));
+    let report = World::<1>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!(report.stop("a"), Some(StopReason::Over));
+}
+
 /// P1: a checkpoint is still being written when its job is canceled and the slot taken by an
 /// instantaneous one, whose start waits for no record.
 #[test]
