@@ -15,6 +15,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     pub(crate) fn stored(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
         let wait = self.backoff_for(index);
         let run = self.next_counter();
+        let check_at = now.plus(u64::from(self.config.resync_ms));
         let Some(slot) = self.slots.get_mut(usize::from(index)) else {
             return;
         };
@@ -51,7 +52,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 slot.due_at = now;
                 match slot.phase {
                     Phase::Running if saving => slot.saved_due = true,
-                    Phase::Running => slot.start_run(now, RunId(run)),
+                    Phase::Running => {
+                        slot.start_run(now, RunId(run));
+                        slot.verify_by(check_at);
+                    }
                     Phase::Free
                     | Phase::Listed
                     | Phase::Planning

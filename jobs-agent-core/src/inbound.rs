@@ -98,8 +98,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         }
         // A running job that is not listed may be over; the list may also be old, or full. Ask.
         for (slot, on) in self.slots.iter_mut().zip(on) {
-            if slot.is_claimed() && !on && slot.verify_at.is_none() {
-                slot.verify_at = Some(now);
+            if slot.is_claimed() && !on {
+                slot.verify_by(now);
             }
         }
         Handled::Taken
@@ -320,8 +320,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     fn verify_all(&mut self, now: Millis) {
         for slot in &mut self.slots {
-            if slot.is_claimed() && slot.verify_at.is_none() {
-                slot.verify_at = Some(now);
+            if slot.is_claimed() {
+                slot.verify_by(now);
             }
         }
     }

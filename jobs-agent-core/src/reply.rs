@@ -158,7 +158,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 let ending = status.map_or(Ending::AlreadyOver, Ending::Reported);
                 self.close(now, index_u8(index), Event::Answered, ending);
             }
-            RequestKind::Progress | RequestKind::Verify | RequestKind::Describe => {}
+            // An accepted report says as much as a verification: the job is on.
+            RequestKind::Progress => {
+                let check_at = now.plus(u64::from(self.config.resync_ms));
+                if let Some(slot) = self.slots.get_mut(index) {
+                    slot.verify_at = slot
+                        .verify_at
+                        .map(|at| if at > now { check_at } else { at });
+                }
+            }
+            RequestKind::Verify | RequestKind::Describe => {}
         }
         Handled::Taken
     }

@@ -18,7 +18,7 @@ use crate::{
     output::{Ending, RunId, Status},
     record::{Record, RecordKind},
     table::{self, Event, Phase},
-    time::Millis,
+    time::{Millis, earlier},
 };
 
 /// The state of one slot; see the module's invariants.
@@ -421,6 +421,11 @@ impl Slot {
     pub(crate) fn is_claimed(&self) -> bool {
         let starting = matches!(self.phase, Phase::Claiming | Phase::Opening);
         starting || self.is_watched()
+    }
+
+    /// The service is asked whether the execution is still on, at `at` if not before.
+    pub(crate) fn verify_by(&mut self, at: Millis) {
+        self.verify_at = earlier(self.verify_at, Some(at));
     }
 
     /// Tells the handler to stop, once.
