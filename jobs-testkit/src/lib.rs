@@ -24,8 +24,10 @@ pub mod model_world;
 mod observer;
 mod scenario;
 mod script;
+pub mod sim;
 mod store;
 pub mod stories;
+mod words;
 mod world;
 
 pub use board::{Board, Found, Restart};

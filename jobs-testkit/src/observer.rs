@@ -103,13 +103,15 @@ impl Observer {
         if !durable {
             self.violation(format!("P1: {job} runs without a durable start"));
         }
+        // The execution that is meant: a retry may be queued behind it.
+        let number = permit.execution_number();
         let queued = service
-            .execution(thing, job, None)
+            .execution(thing, job, number.and_then(|n| u64::try_from(n).ok()))
             .is_some_and(|execution| execution.status == ExecutionStatus::Queued);
         if queued {
             self.violation(format!("P1: {job} runs unconfirmed"));
         }
-        let execution = permit.execution_number().unwrap_or_default();
+        let execution = number.unwrap_or_default();
         if !self.store_broke && self.reported.contains_key(&(job.into(), execution)) {
             self.violation(format!(
                 "P1: {job} runs again after its outcome was reported"

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
-use jobs_agent_core::{Completion, Millis, OperationTag, Output, Record, RunPermit, Scratch};
+use jobs_agent_core::{Completion, Millis, OperationTag, Output, RunPermit, Scratch};
 use jobs_emulator::model::{Fault, Message};
 
 use super::{Down, Fate, Letter, ModelWorld, Move, THING, What, operate};
-use crate::board::{Restart, Write};
+use crate::{
+    board::{Restart, Write},
+    words::in_words,
+};
 
 /// More effects than any input leads to.
 const EFFECTS_MAX: u8 = 200;
@@ -336,28 +339,5 @@ impl<const JOBS: usize> ModelWorld<'_, JOBS> {
             Some((after, down)) => format!("{text}, cut after effect {after}: {down:?}"),
             None => text,
         }
-    }
-}
-
-fn in_words(output: &Output<'_>) -> String {
-    match output {
-        Output::Persist { slot, record, .. } => match Record::decode(record) {
-            Ok(record) => format!(
-                "persist slot {slot}: {} {:?}, attempts {}",
-                record.job_id, record.kind, record.attempts
-            ),
-            Err(error) => format!("persist slot {slot}: {error}"),
-        },
-        Output::Erase { slot, .. } => format!("erase slot {slot}"),
-        Output::Transmit { topic, payload, .. } => {
-            format!("publish {topic} {}", String::from_utf8_lossy(payload))
-        }
-        Output::Run(permit) => format!("run {} in slot {}", permit.job_id(), permit.slot()),
-        Output::Ended { job_id, ending, .. } => format!("{job_id} ended: {ending:?}"),
-        Output::Subscribe { .. }
-        | Output::Saved { .. }
-        | Output::Stop { .. }
-        | Output::Reboot(_)
-        | Output::Wait(_) => format!("{output:?}"),
     }
 }
