@@ -1,7 +1,11 @@
 //! What exhaustive exploration and seeded simulation found, each told as a story of its own.
 
 use jobs_agent_core::{RunPolicy, StopReason};
-use jobs_testkit::{Action, LinkFault, Scenario, Script, Step, World, stories};
+use jobs_emulator::model::Fault;
+use jobs_testkit::{
+    Action, Crash, Found, LinkFault, Moment, Restart, Scenario, Script, Step, World, stories,
+};
+use serde_json::json;
 
 /// P5: the cancel's notification comes after the start was accepted, while its record is still
 /// being written; nothing else will ever tell of it.
@@ -75,4 +79,57 @@ fn a_write_of_an_earlier_job_does_not_start_an_instantaneous_one_again() {
     let report = World::<1>::play(&story, None);
     report.assert_kept(story.name);
     assert_eq!((report.runs("b"), report.effects("b", "set")), (1, 1));
+}
+
+/// P1: the service times an execution out and queues the next one, while the handler of the
+/// first still works in another slot.
+#[test]
+fn a_retried_execution_waits_until_the_handler_of_the_one_before_has_ended() {
+    let story = Scenario::new("retry beside its predecessor")
+        .script(
+            "slow",
+            Script::new([Step::Effect("work"), Step::Sleep(90_000), Step::Succeed]),
+        )
+        .job_with(
+            100,
+            "a",
+            "slow",
+            json!({
+                "timeoutConfig": { "inProgressTimeoutInMinutes": 1 },
+                "jobExecutionsRetryConfig":
+                    { "criteriaList": [{ "failureType": "TIMED_OUT", "numberOfRetries": 1 }] },
+            }),
+        )
+        // The question whether the first execution is still on has no answer for a while.
+        .at(
+            60_100,
+            Action::Service(Fault::InternalError { requests: 1 }),
+        );
+    let report = World::<2>::play(&story, None);
+    report.assert_kept(story.name);
+    assert_eq!(report.runs("a"), 2);
+}
+
+/// P2, P3: a read that lags says that the execution does not exist; the record of its start is
+/// all that counts the attempts.
+#[test]
+fn a_lagging_read_after_a_restart_does_not_erase_the_record_of_a_job_that_is_on() {
+    let story = Scenario::new("lag after a restart")
+        .script(
+            "slow",
+            Script::new([Step::Effect("work"), Step::Sleep(5_000), Step::Succeed]),
+        )
+        .at(50, Action::Service(Fault::ReadLag { reads: 2 }))
+        .job(100, "a", "slow");
+    // Effects: SUBSCRIBE, $next, start, record; the crash takes the running handler.
+    let crash = Crash {
+        at: 4,
+        moment: Moment::After,
+        restart: Restart::Process,
+        lose_up: false,
+    };
+    let report = World::<1>::play(&story, Some(crash));
+    report.assert_kept(story.name);
+    assert_eq!(report.found, [Found::Started]);
+    assert_eq!(report.status("a"), Some("SUCCEEDED"));
 }
