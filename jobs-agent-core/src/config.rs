@@ -65,8 +65,9 @@ pub struct Config<'c> {
     /// How long after the end of a job the queue is asked when no notification came,
     /// milliseconds.
     pub settle_ms: u32,
-    /// Interval of a slow check of the queue while idle, milliseconds: a notification can be
-    /// lost, and nothing repeats it. An hour costs 24 messages a day.
+    /// Interval of a slow check, milliseconds: of the queue while idle, of the job that runs
+    /// while it runs. A notification can be lost, and nothing repeats it. An hour costs 24
+    /// messages a day.
     pub resync_ms: u32,
     /// How long a reboot waits for other jobs to end, milliseconds.
     pub reboot_grace_ms: u32,

@@ -16,6 +16,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     pub(crate) fn stored(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
         let wait = self.backoff_for(index);
         let run = self.next_counter();
+        let check_at = now.plus(u64::from(self.config.resync_ms));
         let Some(slot) = self.slots.get_mut(usize::from(index)) else {
             return;
         };
@@ -42,13 +43,20 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 }
             }
             Some(false) => {}
+            // A job that ended while its record was being written waits for nothing any more, and
+            // the one that holds the slot now was not waiting for this record.
             Some(true) => {
                 let saving = slot.phase == Phase::Saving;
-                slot.step(Event::Persisted);
+                if !slot.step(Event::Persisted) {
+                    return;
+                }
                 slot.due_at = now;
                 match slot.phase {
                     Phase::Running if saving => slot.saved_due = true,
-                    Phase::Running => slot.start_run(now, RunId(run)),
+                    Phase::Running => {
+                        slot.start_run(now, RunId(run));
+                        slot.verify_by(check_at);
+                    }
                     Phase::Free
                     | Phase::Listed
                     | Phase::Planning
@@ -95,7 +103,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         self.queue.tries = 0;
         for slot in &mut self.slots {
             slot.due_at = slot.due_at.min(now);
-            if slot.is_watched() {
+            if slot.is_claimed() && slot.phase != Phase::Claiming {
                 slot.verify_at = Some(now);
             }
         }

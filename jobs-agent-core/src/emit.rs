@@ -253,6 +253,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let counter = self.next_counter();
         let deadline = now.plus(u64::from(self.config.reply_timeout_ms));
         let settle_at = now.plus(u64::from(self.config.settle_ms));
+        let check_at = now.plus(u64::from(self.config.resync_ms));
         let interval = u64::from(self.config.progress_interval_ms);
         let Some(slot) = self.slots.get_mut(index) else {
             return Output::Wait(None);
@@ -284,7 +285,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         };
         let topic = topic.encode(self.config.thing, &mut scratch.topic);
         match kind {
-            RequestKind::Verify => slot.verify_at = None,
+            // A cancel has no message of its own, and what tells of it can be lost: ask again
+            // some time, as about the queue.
+            RequestKind::Verify => slot.verify_at = Some(check_at),
             RequestKind::Progress => {
                 slot.progress_pending = false;
                 slot.report_at = now.plus(interval);

@@ -98,8 +98,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         }
         // A running job that is not listed may be over; the list may also be old, or full. Ask.
         for (slot, on) in self.slots.iter_mut().zip(on) {
-            if slot.is_watched() && !on && slot.verify_at.is_none() {
-                slot.verify_at = Some(now);
+            if slot.is_claimed() && !on {
+                slot.verify_by(now);
             }
         }
         Handled::Taken
@@ -154,6 +154,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             return;
         }
         if self.queue.is_left(key) {
+            return;
+        }
+        if self.follows_another(due_at, key) {
+            self.queue.more = true;
             return;
         }
         let free = self.slots.iter().position(crate::slot::Slot::is_claimable);
@@ -219,6 +223,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 }
             }
             None if self.queue.is_left(key) => Handled::Ignored(Ignored::Left),
+            None if self.follows_another(now, key) => {
+                self.queue.missed = true;
+                Handled::Ignored(Ignored::Busy)
+            }
             None => match self.claimable() {
                 Some(index) => {
                     if let Some(slot) = self.slots.get_mut(index) {
@@ -292,6 +300,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         };
         let index = match self.holding(key) {
             Some(index) => index,
+            None if self.follows_another(now, key) => {
+                self.queue.missed = true;
+                return Handled::Ignored(Ignored::Busy);
+            }
             None => match self.claimable() {
                 Some(index) => {
                     if let Some(slot) = self.slots.get_mut(index) {
@@ -320,8 +332,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     fn verify_all(&mut self, now: Millis) {
         for slot in &mut self.slots {
-            if slot.is_watched() && slot.verify_at.is_none() {
-                slot.verify_at = Some(now);
+            if slot.is_claimed() {
+                slot.verify_by(now);
             }
         }
     }
@@ -331,6 +343,22 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         self.slots
             .iter()
             .position(|slot| slot.phase != Phase::Free && slot.job.is(key))
+    }
+
+    /// Whether an earlier execution of the same job is still held here: two of them never run
+    /// beside each other. That there is a later one says that the earlier is over: its slot asks.
+    fn follows_another(&mut self, at: Millis, key: JobKey<'_>) -> bool {
+        let begun = |slot: &&mut crate::slot::Slot| {
+            let waiting = matches!(slot.phase, Phase::Free | Phase::Listed | Phase::Planning);
+            !waiting && slot.job.id == key.id.as_str() && !slot.job.is(key)
+        };
+        let Some(slot) = self.slots.iter_mut().find(begun) else {
+            return false;
+        };
+        if slot.is_claimed() {
+            slot.verify_by(at);
+        }
+        true
     }
 
     /// Whether `token` answers the question about the queue that is out; then it is no more.

@@ -68,6 +68,8 @@ mod config;
 mod crc;
 mod done;
 mod emit;
+#[cfg(feature = "_explore")]
+mod explore;
 mod handler;
 mod hash;
 mod inbound;

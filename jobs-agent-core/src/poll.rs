@@ -235,15 +235,19 @@ impl Slot {
     }
 
     fn watch_request(&self) -> Option<(Millis, RequestKind)> {
-        if let Some(at) = self.verify_at {
-            return Some((at, RequestKind::Verify));
-        }
+        let verify = self.verify_at.map(|at| (at, RequestKind::Verify));
         // A handler that was told to stop has nothing more to say, and its dead-man's switch is
         // no longer held.
         if self.stop.is_some() {
-            return None;
+            return verify;
         }
         let report = self.progress_pending.then_some(self.report_at);
-        earlier(report, self.renew_at).map(|at| (at, RequestKind::Progress))
+        let report = earlier(report, self.renew_at).map(|at| (at, RequestKind::Progress));
+        // The first that is due; of two the question, which decides about the other.
+        match (verify, report) {
+            (Some((asks, _)), Some((reports, _))) if reports < asks => report,
+            (Some(_), _) => verify,
+            (None, _) => report,
+        }
     }
 }

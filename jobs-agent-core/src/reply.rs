@@ -20,9 +20,9 @@ use crate::{
     token,
 };
 
-/// How often the document of a listed job is asked for before the list is looked at anew. A
+/// How often an execution is asked for that a read does not find, before it is taken for gone. A
 /// notification can come before a read shows the job (seen as eventual consistency by
-/// Greengrass).
+/// Greengrass); believed at once, such a read would stop work that is on, or erase its record.
 const DESCRIBE_TRIES_MAX: u8 = 4;
 
 /// Reports refused for good before the outcome is given up: once with details, then without.
@@ -117,6 +117,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             .as_ref()
             .is_some_and(|e| slot.job.is(key_of(e)));
         if same && !status.is_some_and(JobStatus::is_terminal) {
+            slot.tries = 0;
             slot.timeout_at = message
                 .execution
                 .as_ref()
@@ -158,7 +159,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 let ending = status.map_or(Ending::AlreadyOver, Ending::Reported);
                 self.close(now, index_u8(index), Event::Answered, ending);
             }
-            RequestKind::Progress | RequestKind::Verify | RequestKind::Describe => {}
+            // An accepted report says as much as a verification: the job is on.
+            RequestKind::Progress => {
+                let check_at = now.plus(u64::from(self.config.resync_ms));
+                if let Some(slot) = self.slots.get_mut(index) {
+                    slot.verify_at = slot
+                        .verify_at
+                        .map(|at| if at > now { check_at } else { at });
+                }
+            }
+            RequestKind::Verify | RequestKind::Describe => {}
         }
         Handled::Taken
     }
@@ -216,8 +226,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let early = slot.phase == Phase::Listed && code == ErrorCode::ResourceNotFound;
-        if early && slot.tries < DESCRIBE_TRIES_MAX {
+        let asked = matches!(kind, RequestKind::Describe | RequestKind::Verify);
+        let may_lag = asked && code == ErrorCode::ResourceNotFound;
+        if may_lag && slot.tries < DESCRIBE_TRIES_MAX {
             return self.retry(index, kind, retry_at);
         }
         let reason = match code {

@@ -6,6 +6,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rng(u64);
 
+/// The state that stands for a generator without chance; no seed is likely to meet it.
+#[cfg(feature = "_explore")]
+const CALM: u64 = 0x9E37_79B9_7F4A_7C15_u64.wrapping_neg();
+
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
@@ -19,7 +23,17 @@ impl Rng {
         u32::try_from(scaled).unwrap_or(bound).min(bound)
     }
 
+    /// A generator that always draws zero: for exploration, where chance must not add states.
+    #[cfg(feature = "_explore")]
+    pub(crate) const fn calm() -> Self {
+        Self(CALM)
+    }
+
     fn next(&mut self) -> u64 {
+        #[cfg(feature = "_explore")]
+        if self.0 == CALM {
+            return 0;
+        }
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

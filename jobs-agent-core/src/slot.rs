@@ -18,7 +18,7 @@ use crate::{
     output::{Ending, RunId, Status},
     record::{Record, RecordKind},
     table::{self, Event, Phase},
-    time::Millis,
+    time::{Millis, earlier},
 };
 
 /// The state of one slot; see the module's invariants.
@@ -242,9 +242,13 @@ impl Slot {
         let Some(phase) = table::next(self.phase, event) else {
             return false;
         };
+        let was_watched = self.is_watched();
         self.phase = phase;
-        self.request = None;
-        self.tries = 0;
+        // What is asked while the handler works is about the job, not about a checkpoint.
+        if !(was_watched && self.is_watched()) {
+            self.request = None;
+            self.tries = 0;
+        }
         self.refusals = 0;
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
@@ -409,6 +413,19 @@ impl Slot {
     /// Whether the handler is at work in a way that the service knows of.
     pub(crate) fn is_watched(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Saving) && !self.policy.instant
+    }
+
+    /// Whether the service may end the execution without any request of ours being refused for
+    /// it: from the start that is out until the handler's last word. What is heard before the
+    /// handler runs is verified as soon as it does.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let starting = matches!(self.phase, Phase::Claiming | Phase::Opening);
+        starting || self.is_watched()
+    }
+
+    /// The service is asked whether the execution is still on, at `at` if not before.
+    pub(crate) fn verify_by(&mut self, at: Millis) {
+        self.verify_at = earlier(self.verify_at, Some(at));
     }
 
     /// Tells the handler to stop, once.

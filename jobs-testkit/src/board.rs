@@ -41,17 +41,17 @@ pub enum Found {
 
 /// A running scripted handler.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Running {
-    run: RunId,
-    job: String,
-    operation: &'static str,
-    step: usize,
-    waits: Waits,
-    stop: Option<StopReason>,
+pub(crate) struct Running {
+    pub(crate) run: RunId,
+    pub(crate) job: String,
+    pub(crate) operation: &'static str,
+    pub(crate) step: usize,
+    pub(crate) waits: Waits,
+    pub(crate) stop: Option<StopReason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Waits {
+pub(crate) enum Waits {
     Nothing,
     Saved,
     Until(u64),
@@ -77,8 +77,8 @@ pub struct Board<'c, const JOBS: usize> {
     config: &'c Config<'c>,
     boots: u8,
     starts: u64,
-    plans: BTreeMap<u8, &'static str>,
-    running: BTreeMap<u8, Running>,
+    pub(crate) plans: BTreeMap<u8, &'static str>,
+    pub(crate) running: BTreeMap<u8, Running>,
     /// Writes that take their time: not durable before they are done.
     pub(crate) pending: VecDeque<(u64, Write)>,
 }
@@ -111,6 +111,11 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
     #[must_use]
     pub fn boot(&self) -> BootId {
         boot_of(self.boots, self.starts).id
+    }
+
+    /// How often the board was reset.
+    pub(crate) fn resets(&self) -> u8 {
+        self.boots
     }
 
     /// Everything volatile is gone; the agent starts again from the store.
@@ -286,6 +291,19 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
         sleepers.chain(self.pending.iter().map(|(at, _)| *at)).min()
     }
 
+    /// The slots whose handlers can take a step now.
+    pub(crate) fn awake(&self, now_ms: u64) -> impl Iterator<Item = u8> + '_ {
+        let awake = self
+            .running
+            .iter()
+            .filter(move |(_, running)| match running.waits {
+                Waits::Nothing => true,
+                Waits::Saved => false,
+                Waits::Until(ms) => ms <= now_ms,
+            });
+        awake.map(|(slot, _)| *slot)
+    }
+
     /// Lets one handler take one step.
     pub(crate) fn step(
         &mut self,
@@ -293,16 +311,23 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
         scripts: &BTreeMap<&'static str, Script>,
         observer: &mut Observer,
     ) -> Progressed {
+        let first = self.awake(now_ms).next();
+        match first {
+            Some(slot) => self.step_slot(slot, now_ms, scripts, observer),
+            None => Progressed::Idle,
+        }
+    }
+
+    /// Lets the handler of `slot` take one step.
+    pub(crate) fn step_slot(
+        &mut self,
+        slot: u8,
+        now_ms: u64,
+        scripts: &BTreeMap<&'static str, Script>,
+        observer: &mut Observer,
+    ) -> Progressed {
         let now = Millis(now_ms);
-        let awake = self
-            .running
-            .iter()
-            .find(|(_, running)| match running.waits {
-                Waits::Nothing => true,
-                Waits::Saved => false,
-                Waits::Until(ms) => ms <= now_ms,
-            });
-        let Some((&slot, running)) = awake else {
+        let Some(running) = self.running.get(&slot) else {
             return Progressed::Idle;
         };
         let (run, job, operation) = (running.run, running.job.clone(), running.operation);

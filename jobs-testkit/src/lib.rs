@@ -18,12 +18,16 @@
 #![forbid(unsafe_code)]
 
 mod board;
+pub mod explore;
 mod link;
+pub mod model_world;
 mod observer;
 mod scenario;
 mod script;
+pub mod sim;
 mod store;
 pub mod stories;
+mod words;
 mod world;
 
 pub use board::{Board, Found, Restart};

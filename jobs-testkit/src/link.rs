@@ -39,6 +39,12 @@ pub struct Letter {
     pub payload: Vec<u8>,
 }
 
+impl Letter {
+    pub(crate) fn in_words(&self) -> String {
+        format!("{} {}", self.topic, String::from_utf8_lossy(&self.payload))
+    }
+}
+
 /// Both directions of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Link {

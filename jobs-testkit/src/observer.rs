@@ -1,6 +1,9 @@
 //! The outside observer: counts effects, and checks the promises at every output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
+};
 
 use jobs_agent_core::{BootId, Ending, RecordKind, RunPermit, Status, StopReason};
 use jobs_emulator::model::{ExecutionStatus, Service};
@@ -20,6 +23,7 @@ pub struct Observer {
     reports: usize,
     reboots_wanted: BTreeMap<String, BootId>,
     stumbled: BTreeSet<(String, usize)>,
+    store_broke: bool,
     /// Sentences about broken promises; empty in a good run.
     pub violations: Vec<String>,
 }
@@ -50,6 +54,29 @@ impl Observer {
         self.violations.push(text);
     }
 
+    /// Forgets what was only counted: what it remembers is what a later check needs.
+    pub(crate) fn forget_counts(&mut self) {
+        self.effects.clear();
+        self.runs.clear();
+        self.stops.clear();
+        self.endings.clear();
+        self.reports = 0;
+    }
+
+    /// What a later check may depend on; a boot counts by whether it is the present one.
+    pub(crate) fn hash_memory(&self, boot: BootId, into: &mut impl Hasher) {
+        self.reported.hash(into);
+        for (job, wanted) in &self.reboots_wanted {
+            (job, *wanted == boot).hash(into);
+        }
+        self.stumbled.hash(into);
+    }
+
+    /// The store broke its promise: what was reported may be forgotten, and done again.
+    pub(crate) fn store_broke(&mut self) {
+        self.store_broke = true;
+    }
+
     /// P1: a start is durable here and confirmed there.
     pub(crate) fn check_run(
         &mut self,
@@ -76,11 +103,19 @@ impl Observer {
         if !durable {
             self.violation(format!("P1: {job} runs without a durable start"));
         }
+        // The execution that is meant: a retry may be queued behind it.
+        let number = permit.execution_number();
         let queued = service
-            .execution(thing, job, None)
+            .execution(thing, job, number.and_then(|n| u64::try_from(n).ok()))
             .is_some_and(|execution| execution.status == ExecutionStatus::Queued);
         if queued {
             self.violation(format!("P1: {job} runs unconfirmed"));
+        }
+        let execution = number.unwrap_or_default();
+        if !self.store_broke && self.reported.contains_key(&(job.into(), execution)) {
+            self.violation(format!(
+                "P1: {job} runs again after its outcome was reported"
+            ));
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Action {
     Service(Fault),
     /// The network misbehaves.
     Link(LinkFault),
+    /// The next writes and erasures of records fail.
+    FailWrites(u32),
     /// Bytes arrive at the device that the service never sent.
     Inject {
         /// The topic, below the thing's Jobs topics if it starts with `/`.
@@ -51,7 +53,14 @@ pub struct Scenario {
     pub leave_unclaimed: bool,
     /// How long a persist or erase takes, milliseconds.
     pub storage_ms: u64,
+    /// What the operator asks for too late is refused and forgotten.
+    pub lenient: bool,
+    /// A story that is not over by then is stuck, milliseconds.
+    pub end_ms: u64,
 }
+
+/// Longer than every back-off and timer of the core.
+const END_MS: u64 = 6 * 3_600_000;
 
 impl Scenario {
     /// An empty story.
@@ -64,6 +73,8 @@ impl Scenario {
             settings: Settings::default(),
             leave_unclaimed: false,
             storage_ms: 0,
+            lenient: false,
+            end_ms: END_MS,
         }
     }
 
