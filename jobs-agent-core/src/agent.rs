@@ -10,13 +10,17 @@ use crate::{
     queue::Queue,
     record::{Record, RecordError},
     rng::Rng,
-    slot::Slot,
+    slot::{JobKey, Slot},
     table::{Event, Phase},
     time::Millis,
 };
 
 /// Most slots of an agent: slot numbers are kept small in receipts and file names.
 pub const JOBS_MAX: usize = 32;
+
+/// Shortest postponement of an offer, milliseconds: a handler that says "later: 0" must not make
+/// the agent ask at the speed of the network.
+const POSTPONE_MIN_MS: u32 = 1_000;
 
 /// Does the jobs of one thing, up to `JOBS` at a time. No I/O, no clock, no allocation.
 ///
@@ -160,7 +164,9 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             Ok((tag, policy)) => {
                 slot.tag = tag;
                 slot.policy = policy;
-                if policy.instant && slot.phase == Phase::Planning {
+                // After a restart the offer is an answer to our question: then the run is counted,
+                // so that one that takes the device down is given up (P3).
+                if policy.instant && slot.phase == Phase::Planning && slot.live {
                     slot.step(Event::AcceptedInstant);
                     slot.attempts = 1;
                     slot.runs = 1;
@@ -172,7 +178,7 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             }
             Err(Refusal::Later { retry_ms }) => {
                 slot.step(Event::Postponed);
-                slot.due_at = now.plus(u64::from(retry_ms));
+                slot.due_at = now.plus(u64::from(retry_ms.max(POSTPONE_MIN_MS)));
             }
             Err(Refusal::Reject(reason)) => slot.decline(reason.as_str()),
             Err(Refusal::Unknown) if unclaimed == Unclaimed::Reject => {
@@ -229,6 +235,12 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         held.store_at = now;
         let draining = held.phase == Phase::Draining;
         let (event, ending) = match outcome {
+            // It has no record that a reset could leave behind, and no confirmation.
+            Outcome::Reboot(_) if held.policy.instant && !draining => {
+                held.step(Event::OutcomeGiven);
+                let details = Details::reason("an instantaneous operation cannot reboot");
+                return held.conclude(Status::Failed, details.packed());
+            }
             Outcome::Reboot(checkpoint) => {
                 held.step(Event::RebootAsked);
                 if !draining {
@@ -295,7 +307,8 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         }
         held.store_at = now;
         if held.phase == Phase::Draining {
-            held.order_stop(reason);
+            held.stop = Some(reason);
+            held.stop_due = true;
             held.saved_due = false;
         } else {
             held.ended = Some(if reported {
@@ -303,7 +316,6 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             } else {
                 ending
             });
-            self.queue.slot_freed(now);
         }
     }
 
@@ -315,7 +327,6 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         if held.step(event) {
             held.store_at = now;
             held.ended = Some(ending);
-            self.queue.slot_freed(now);
         }
     }
 
@@ -328,11 +339,24 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             return slot.decline("no handler for this operation after the restart");
         }
         let job = slot.job.clone();
+        let bare = slot.listed_bare;
         slot.step(Event::Left);
         slot.store_at = now;
         slot.ended = Some(Ending::Left);
         if let Some(key) = job.key() {
             self.queue.leave(key);
+            if bare {
+                // Lists name it without time or number: known by its id alone then.
+                self.queue.leave(JobKey {
+                    execution_number: None,
+                    queued_at: 0,
+                    ..key
+                });
+                self.queue.leave(JobKey {
+                    queued_at: 0,
+                    ..key
+                });
+            }
         }
         // A foreign head hides what is behind it: look at the list.
         self.queue.list_at = Some(now);
@@ -348,7 +372,6 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             slot.store_at = now;
             slot.ended = Some(Ending::Stopped(slot.stop.unwrap_or(StopReason::Over)));
             slot.stop_due = false;
-            self.queue.slot_freed(now);
         }
     }
 
@@ -369,13 +392,17 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         self.queue.request = None;
     }
 
-    /// Slots that hold a handler or are about to, other than `except`.
+    /// Whether another slot than `except` has a handler at work, or its last word to keep.
     pub(crate) fn others_at_work(&self, except: usize) -> bool {
         self.slots.iter().enumerate().any(|(index, slot)| {
             index != except
                 && matches!(
                     slot.phase,
-                    Phase::Opening | Phase::Running | Phase::Saving | Phase::Draining
+                    Phase::Running
+                        | Phase::Saving
+                        | Phase::Draining
+                        | Phase::Closing
+                        | Phase::Parking
                 )
         })
     }

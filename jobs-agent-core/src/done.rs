@@ -89,21 +89,35 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         }
         if completion == Completion::Failed {
             let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
-            let tries = tries.saturating_add(1);
             self.link = Link::Subscribing {
                 due_at: now.plus(wait),
-                tries,
+                tries: tries.saturating_add(1),
                 sent: None,
             };
+            // Replies need no subscription: what is durable is reported, and the queue is asked.
+            if tries == 0 {
+                self.online(now);
+            }
             return;
         }
         self.link = Link::Online;
+        self.online(now);
+    }
+
+    /// Requests may be sent.
+    fn online(&mut self, now: Millis) {
         // What happened while we were away is told by nobody: ask.
         self.queue.next_at = Some(now);
         self.queue.tries = 0;
         for slot in &mut self.slots {
-            slot.due_at = slot.due_at.min(now);
-            if slot.is_claimed() && slot.phase != Phase::Claiming {
+            // A postponed job keeps its time: a reconnection is no reason to ask again.
+            if !matches!(slot.phase, Phase::Listed | Phase::Recovering) {
+                slot.due_at = slot.due_at.min(now);
+            }
+            let verify = slot.is_claimed() && slot.phase != Phase::Claiming;
+            // The execution may have been made anew under the same id while we were away: an
+            // outcome is sent only for the one it belongs to.
+            if verify || slot.phase == Phase::Reporting {
                 slot.verify_at = Some(now);
             }
         }

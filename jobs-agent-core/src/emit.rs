@@ -22,6 +22,10 @@ use crate::{
     token,
 };
 
+/// How long a device may take to go down before its reset counts as failed, milliseconds: systemd
+/// gives services 90 s to stop.
+const RESET_WAIT_MS: u64 = 300_000;
+
 impl<const JOBS: usize> Agent<'_, JOBS> {
     pub(crate) fn put_stop(&mut self, index: usize, reason: StopReason) -> Output<'static> {
         let Some(slot) = self.slots.get_mut(index) else {
@@ -132,12 +136,13 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         })
     }
 
-    pub(crate) fn put_reset(&mut self, index: usize) -> Output<'static> {
+    pub(crate) fn put_reset(&mut self, now: Millis, index: usize) -> Output<'static> {
         let sequence = self.next_counter();
         let Some(slot) = self.slots.get_mut(index) else {
             return Output::Wait(None);
         };
         slot.reset_busy = Some(sequence);
+        slot.reset_at = now.plus(RESET_WAIT_MS);
         let slot = index_u8(index);
         let receipt = Receipt {
             origin: Origin::Reset(slot),
@@ -146,7 +151,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         Output::Reboot(RebootPermit { slot, receipt })
     }
 
-    pub(crate) fn put_filters<'s>(&mut self, scratch: &'s mut Scratch) -> Output<'s> {
+    pub(crate) fn put_filters<'s>(&mut self, now: Millis, scratch: &'s mut Scratch) -> Output<'s> {
         const NOTIFICATIONS: [Filter; 2] = [Filter::Notify, Filter::NotifyNext];
         const ALL: [Filter; FILTERS_MAX] = [
             Filter::Notify,
@@ -179,8 +184,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             filters.count = filters.count.saturating_add(1);
             rest = tail;
         }
-        if let Link::Subscribing { sent, .. } = &mut self.link {
+        if let Link::Subscribing { sent, due_at, .. } = &mut self.link {
             *sent = Some(sequence);
+            *due_at = now.plus(u64::from(self.config.reply_timeout_ms));
         }
         Output::Subscribe {
             receipt: Receipt {
@@ -287,7 +293,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         match kind {
             // A cancel has no message of its own, and what tells of it can be lost: ask again
             // some time, as about the queue.
-            RequestKind::Verify => slot.verify_at = Some(check_at),
+            // Asked again some time while the handler works; once before an outcome.
+            RequestKind::Verify => slot.verify_at = slot.is_watched().then_some(check_at),
             RequestKind::Progress => {
                 slot.progress_pending = false;
                 slot.report_at = now.plus(interval);

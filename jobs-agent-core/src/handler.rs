@@ -73,7 +73,9 @@ pub struct RunPolicy {
     /// such a job is reported FAILED, because nobody can know how far it came.
     pub rerun: bool,
     /// The work is instantaneous *and* idempotent: it may run on the offer alone, without a
-    /// durable start and without the service's word, and costs one publish (P8).
+    /// durable start and without the service's word, and costs one publish (P8). Only on a fresh
+    /// notification: found again after a restart, it is started and counted like any other. It
+    /// cannot ask for a reboot.
     pub instant: bool,
     /// Dead-man's switch at the service, minutes (1..=10080): sent with the start and renewed at
     /// half time for as long as the handler is alive. `None`: the job's own timer alone.

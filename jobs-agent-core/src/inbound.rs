@@ -15,9 +15,9 @@ use crate::{
     handler::Offer,
     outcome::Reason,
     queue::Ask,
-    slot::JobKey,
+    slot::{JobKey, Slot},
     table::{Event, Phase},
-    time::Millis,
+    time::{Millis, earlier},
     token,
 };
 
@@ -88,6 +88,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     fn notify(&mut self, now: Millis, payload: &[u8]) -> Handled<'static> {
         let Ok(notify) = decode::notify(payload) else {
+            self.ask_soon(now);
             return Handled::Ignored(Ignored::Unreadable);
         };
         self.queue.heard(now, self.config.resync_ms);
@@ -110,7 +111,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             Ok(message) => {
                 self.queue.heard(now, self.config.resync_ms);
                 match message.execution {
-                    Some(execution) => self.offer(now, execution),
+                    Some(execution) => self.offer(now, execution, true),
                     None => {
                         self.verify_all(now);
                         Handled::Taken
@@ -147,31 +148,42 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             execution_number: summary.execution_number,
             queued_at: summary.queued_at.map_or(0, |at| at.as_secs()),
         };
-        if let Some(index) = self.holding(key) {
-            if let Some(on) = on.get_mut(index) {
-                *on = true;
+        match self.holding(key) {
+            Some(index) => {
+                if let Some(on) = on.get_mut(index) {
+                    *on = true;
+                }
             }
-            return;
+            None if !self.queue.is_left(key) => self.list(due_at, key),
+            None => {}
         }
-        if self.queue.is_left(key) {
-            return;
-        }
-        if self.follows_another(due_at, key) {
+    }
+
+    /// Takes note of a job whose document is asked for from `due_at` on.
+    fn list(&mut self, due_at: Millis, key: JobKey<'_>) {
+        if self.follows_another(due_at, key) || self.reset_wanted() {
             self.queue.more = true;
             return;
         }
-        let free = self.slots.iter().position(crate::slot::Slot::is_claimable);
-        match free
-            .filter(|_| !self.reset_wanted())
-            .and_then(|free| self.slots.get_mut(free))
-        {
-            Some(slot) => {
-                slot.hold(key);
-                slot.step(Event::Seen);
-                slot.due_at = due_at;
-            }
-            None => self.queue.more = true,
+        let free = self.slots.iter().position(Slot::is_claimable);
+        // A job that its handler postponed must not hold back one that nobody has looked at.
+        let postponed = |slot: &Slot| {
+            slot.phase == Phase::Listed && slot.request.is_none() && slot.due_at > due_at
+        };
+        let place = free.or_else(|| self.slots.iter().position(postponed));
+        let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) else {
+            self.queue.more = true;
+            return;
+        };
+        if slot.phase == Phase::Listed {
+            self.queue.list_at = earlier(self.queue.list_at, Some(slot.due_at));
         }
+        let listed = slot.phase == Phase::Listed;
+        slot.hold(key);
+        if !listed {
+            slot.step(Event::Seen);
+        }
+        slot.due_at = due_at;
     }
 
     fn described_next<'b>(&mut self, now: Millis, payload: &'b [u8]) -> Handled<'b> {
@@ -191,12 +203,12 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let Some(execution) = message.execution else {
             return Handled::Taken;
         };
-        let handled = self.offer(now, execution);
+        let handled = self.offer(now, execution, false);
         let head_hides = matches!(
             handled,
             Handled::Ignored(Ignored::Duplicate | Ignored::Left)
         );
-        let room = self.slots.iter().any(crate::slot::Slot::is_claimable);
+        let room = self.slots.iter().any(Slot::is_claimable);
         if room && (head_hides || JOBS > 1) {
             // Only the head is shown; others may wait behind it for the slots that are free.
             self.queue.list_at = Some(now);
@@ -205,11 +217,18 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// A pending execution with its document, told by the service on its own or as the head.
-    fn offer<'b>(&mut self, now: Millis, execution: JobExecution<'b>) -> Handled<'b> {
+    fn offer<'b>(
+        &mut self,
+        now: Millis,
+        execution: JobExecution<'b>,
+        from_notification: bool,
+    ) -> Handled<'b> {
         let key = key_of(&execution);
         if execution.status.known().is_some_and(JobStatus::is_terminal) {
             return Handled::Ignored(Ignored::Irrelevant);
         }
+        // Before the first answer about the head, a notification may be of an earlier life.
+        let live = from_notification && self.queue.oriented;
         match self.holding(key) {
             Some(index) => {
                 let listed = self
@@ -217,12 +236,17 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                     .get(index)
                     .is_some_and(|s| s.phase == Phase::Listed);
                 if listed {
-                    self.plan(now, index, execution)
+                    self.plan(now, index, execution, live)
                 } else {
                     Handled::Ignored(Ignored::Duplicate)
                 }
             }
             None if self.queue.is_left(key) => Handled::Ignored(Ignored::Left),
+            None if from_notification && execution.job_document.is_none() => {
+                // The head has a document; this message came without it.
+                self.queue.next_at = Some(now);
+                Handled::Taken
+            }
             None if self.follows_another(now, key) => {
                 self.queue.missed = true;
                 Handled::Ignored(Ignored::Busy)
@@ -234,7 +258,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                         self.queue.more |= slot.phase == Phase::Listed;
                         slot.hold(key);
                     }
-                    self.plan(now, index, execution)
+                    self.plan(now, index, execution, live)
                 }
                 None => {
                     self.queue.missed = true;
@@ -250,6 +274,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         now: Millis,
         index: usize,
         execution: JobExecution<'b>,
+        live: bool,
     ) -> Handled<'b> {
         let ignored = Handled::Ignored(Ignored::Irrelevant);
         let Some(slot) = self.slots.get_mut(index) else {
@@ -259,6 +284,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         if !slot.step(Event::Document) {
             return ignored;
         }
+        slot.live = live;
+        slot.listed_bare = slot.job.queued_at == 0 || slot.job.execution_number.is_none();
         let key = key_of(&execution);
         slot.job.execution_number = key.execution_number.or(slot.job.execution_number);
         slot.job.queued_at = if key.queued_at == 0 {
@@ -286,48 +313,33 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         )
     }
 
-    /// A message that cannot be read but names its job: the job is answered, so that it never
-    /// blocks the queue (P6).
+    /// A message that cannot be read but names its job: asked about by itself, so that the job is
+    /// answered and never blocks the queue (P6). The message alone is no ground to answer: it may
+    /// be old, cut in the execution's number, or about somebody else's job.
     fn poisoned(&mut self, now: Millis, error: &DecodeError<'_>) -> Handled<'static> {
-        let unreadable = Handled::Ignored(Ignored::Unreadable);
         let Some(salvage) = error.salvage else {
-            return unreadable;
+            self.ask_soon(now);
+            return Handled::Ignored(Ignored::Unreadable);
         };
         let key = JobKey {
             id: salvage.job_id,
             execution_number: salvage.execution_number,
             queued_at: salvage.queued_at.map_or(0, |at| at.as_secs()),
         };
-        let index = match self.holding(key) {
-            Some(index) => index,
-            None if self.follows_another(now, key) => {
-                self.queue.missed = true;
-                return Handled::Ignored(Ignored::Busy);
-            }
-            None => match self.claimable() {
-                Some(index) => {
-                    if let Some(slot) = self.slots.get_mut(index) {
-                        self.queue.more |= slot.phase == Phase::Listed;
-                        slot.hold(key);
-                    }
-                    index
-                }
-                None => {
-                    self.queue.missed = true;
-                    return Handled::Ignored(Ignored::Busy);
-                }
-            },
-        };
-        let Some(slot) = self.slots.get_mut(index) else {
-            return unreadable;
-        };
-        if !slot.step(Event::Document) {
+        if self.holding(key).is_some() {
             return Handled::Ignored(Ignored::Duplicate);
         }
-        slot.store_at = now;
-        let reason = decode_reason(error);
-        slot.decline(reason.as_str());
+        if self.queue.is_left(key) {
+            return Handled::Ignored(Ignored::Left);
+        }
+        self.list(now, key);
         Handled::Taken
+    }
+
+    /// A notification was lost on us: the queue is asked before long.
+    fn ask_soon(&mut self, now: Millis) {
+        let at = now.plus(u64::from(self.config.settle_ms));
+        self.queue.next_at = earlier(self.queue.next_at, Some(at));
     }
 
     fn verify_all(&mut self, now: Millis) {
@@ -348,7 +360,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     /// Whether an earlier execution of the same job is still held here: two of them never run
     /// beside each other. That there is a later one says that the earlier is over: its slot asks.
     fn follows_another(&mut self, at: Millis, key: JobKey<'_>) -> bool {
-        let begun = |slot: &&mut crate::slot::Slot| {
+        let begun = |slot: &&mut Slot| {
             let waiting = matches!(slot.phase, Phase::Free | Phase::Listed | Phase::Planning);
             !waiting && slot.job.id == key.id.as_str() && !slot.job.is(key)
         };
@@ -367,6 +379,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             request.ask == ask && token::matches(self.boot.entropy, request.counter, token)
         });
         if awaited {
+            self.queue.oriented |= ask == Ask::Next;
             self.queue.request = None;
             self.queue.tries = 0;
         }

@@ -10,6 +10,8 @@ use crate::{
     backoff,
     checkpoint::BODY_LEN_MAX,
     handler::StopReason,
+    inbound::index_u8,
+    output::Completion,
     output::{FILTERS_MAX, Output},
     queue::Ask,
     record::RECORD_LEN_MAX,
@@ -79,12 +81,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         match self.decide(now) {
             Intent::Stop(index, reason) => self.put_stop(index, reason),
             Intent::Saved(index) => self.put_saved(index),
-            Intent::Ended(index) => self.put_ended(index, scratch),
+            Intent::Ended(index) => {
+                // Only from here on can the slot be taken again.
+                self.queue.slot_freed(now);
+                self.put_ended(index, scratch)
+            }
             Intent::Persist(index) => self.put_record(index, scratch),
             Intent::Erase(index) => self.put_erase(index),
             Intent::Run(index) => self.put_run(index, scratch),
-            Intent::Reset(index) => self.put_reset(index),
-            Intent::Subscribe => self.put_filters(scratch),
+            Intent::Reset(index) => self.put_reset(now, index),
+            Intent::Subscribe => self.put_filters(now, scratch),
             Intent::Ask(ask) => self.put_question(now, ask, scratch),
             Intent::Send(index, kind) => self.put_request(now, index, kind, scratch),
             Intent::Wait(until) => Output::Wait(until),
@@ -93,10 +99,25 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     /// Requests whose reply is overdue, and decisions that were never given.
     fn expire(&mut self, now: Millis) {
+        if let Link::Subscribing {
+            sent: Some(sent),
+            due_at,
+            ..
+        } = self.link
+            && due_at <= now
+        {
+            self.subscribed(now, sent, Completion::Failed);
+        }
         for index in 0..JOBS {
             let Some(slot) = self.slots.get_mut(index) else {
                 continue;
             };
+            if let Some(sequence) = slot.reset_busy
+                && slot.reset_at <= now
+            {
+                self.reset_failed(now, index_u8(index), sequence, Completion::Failed);
+                continue;
+            }
             if matches!(slot.phase, Phase::Planning | Phase::Replanning) {
                 // The adapter owed a decision within its call; without one, not now.
                 slot.step(crate::table::Event::Postponed);
@@ -119,7 +140,11 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let mut wake = None;
         for index in 0..JOBS {
             let others = self.others_at_work(index);
-            let storing = self.slots.iter().any(|slot| slot.storage != Storage::Idle);
+            let resetting = self.reset_wanted();
+            let storing = self
+                .slots
+                .iter()
+                .any(|slot| slot.is_storing(now, resetting));
             let Some(slot) = self.slots.get_mut(index) else {
                 continue;
             };
@@ -127,7 +152,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 slot.order_stop(StopReason::TimeLimit);
                 slot.limit_at = None;
             }
-            if let Some(intent) = slot.local_intent(index, now, &mut wake) {
+            if let Some(intent) = slot.local_intent(index, now, resetting, &mut wake) {
                 return intent;
             }
             if slot.phase == Phase::Rebooting && slot.reset_busy.is_none() && !storing {
@@ -138,16 +163,22 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 }
                 wake = earlier(wake, Some(slot.reset_at));
             }
+            if slot.reset_busy.is_some() {
+                wake = earlier(wake, Some(slot.reset_at));
+            }
         }
         match self.link {
             Link::Offline => Intent::Wait(wake),
-            Link::Subscribing { sent: Some(_), .. } => Intent::Wait(wake),
             Link::Subscribing {
                 due_at, sent: None, ..
             } if due_at <= now => Intent::Subscribe,
             Link::Subscribing {
-                due_at, sent: None, ..
+                due_at, tries: 0, ..
             } => Intent::Wait(earlier(wake, Some(due_at))),
+            // The first SUBSCRIBE was refused or lost: the rest goes on beside the next ones.
+            Link::Subscribing { due_at, .. } => {
+                self.decide_online(now, earlier(wake, Some(due_at)))
+            }
             Link::Online => self.decide_online(now, wake),
         }
     }
@@ -180,7 +211,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
 impl Slot {
     /// What this slot wants done on the device itself; otherwise `wake` learns its next time.
-    fn local_intent(&self, index: usize, now: Millis, wake: &mut Option<Millis>) -> Option<Intent> {
+    fn local_intent(
+        &self,
+        index: usize,
+        now: Millis,
+        resetting: bool,
+        wake: &mut Option<Millis>,
+    ) -> Option<Intent> {
+        if self.run_due {
+            return Some(Intent::Run(index));
+        }
         if self.stop_due
             && let Some(reason) = self.stop
         {
@@ -192,7 +232,7 @@ impl Slot {
         if self.ended.is_some() {
             return Some(Intent::Ended(index));
         }
-        if self.storage == Storage::Idle && self.want != Want::Nothing {
+        if self.storage == Storage::Idle && self.wants_storage(resetting) {
             if self.store_at <= now {
                 return Some(match self.want {
                     Want::Erase => Intent::Erase(index),
@@ -201,13 +241,21 @@ impl Slot {
             }
             *wake = earlier(*wake, Some(self.store_at));
         }
-        if self.run_due {
-            return Some(Intent::Run(index));
-        }
         if self.is_at_work() {
             *wake = earlier(*wake, self.limit_at);
         }
         None
+    }
+
+    /// No new run begins while a reset is wanted: it would only be cut off.
+    fn wants_storage(&self, resetting: bool) -> bool {
+        self.want != Want::Nothing && !(resetting && self.phase == Phase::Opening)
+    }
+
+    /// Whether a write is under way or about to be: a reset waits for it.
+    fn is_storing(&self, now: Millis, resetting: bool) -> bool {
+        let due = self.want == Want::Persist && self.store_at <= now;
+        self.storage != Storage::Idle || (due && self.wants_storage(resetting))
     }
 
     fn is_at_work(&self) -> bool {
@@ -219,7 +267,10 @@ impl Slot {
         match self.phase {
             Phase::Listed | Phase::Recovering => Some((self.due_at, RequestKind::Describe)),
             Phase::Claiming => Some((self.due_at, RequestKind::Start)),
-            Phase::Reporting => Some((self.due_at, RequestKind::Outcome)),
+            Phase::Reporting => Some(match self.verify_at {
+                Some(at) => (at, RequestKind::Verify),
+                None => (self.due_at, RequestKind::Outcome),
+            }),
             Phase::Running | Phase::Saving if self.is_watched() => self.watch_request(),
             Phase::Running
             | Phase::Saving
@@ -235,9 +286,9 @@ impl Slot {
     }
 
     fn watch_request(&self) -> Option<(Millis, RequestKind)> {
-        let verify = self.verify_at.map(|at| (at, RequestKind::Verify));
         // A handler that was told to stop has nothing more to say, and its dead-man's switch is
         // no longer held.
+        let verify = self.verify_at.map(|at| (at, RequestKind::Verify));
         if self.stop.is_some() {
             return verify;
         }

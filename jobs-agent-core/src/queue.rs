@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     pub(crate) tries: u8,
     /// An offer came while no slot was free.
     pub(crate) missed: bool,
+    /// The head was asked for and answered in this life: what comes now is news.
+    pub(crate) oriented: bool,
     /// A list had more jobs than there were free slots.
     pub(crate) more: bool,
     /// Hashes of jobs left alone; the oldest is forgotten first. A collision (2^-32 a pair)

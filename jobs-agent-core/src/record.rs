@@ -94,6 +94,9 @@ pub enum RecordError {
     Magic,
     /// The CRC does not match: torn or worn out.
     Crc,
+    /// Sound, but its checkpoint is longer than this build has room for (feature
+    /// `large-details`): erase it to begin the job anew, or go back to the build that wrote it.
+    Room,
     /// CRC right, yet a field makes no sense: written by an incompatible version.
     Field,
 }
@@ -104,6 +107,7 @@ impl core::fmt::Display for RecordError {
             Self::Length => "record torn or foreign (length): erase it",
             Self::Magic => "not a job record (magic): erase it",
             Self::Crc => "record torn or worn out (CRC): erase it",
+            Self::Room => "checkpoint of a build with more room (large-details): erase it",
             Self::Field => "record of an incompatible version: erase it",
         })
     }
@@ -205,8 +209,20 @@ impl Record {
             step_timeout_minutes,
             time_limit_ms,
             boot,
-            body: Vec::from_slice(body).map_err(|_| RecordError::Field)?,
+            body: room(kind, body)?,
         })
+    }
+}
+
+/// The body, as far as this build has room. An outcome counts without its details too; a
+/// checkpoint does not.
+fn room(kind: RecordKind, body: &[u8]) -> Result<Vec<u8, BODY_LEN_MAX>, RecordError> {
+    match (Vec::from_slice(body), kind) {
+        (Ok(body), _) => Ok(body),
+        (Err(_), RecordKind::Outcome(_)) => Ok(Vec::new()),
+        (Err(_), RecordKind::Started | RecordKind::Checkpoint | RecordKind::Reboot) => {
+            Err(RecordError::Room)
+        }
     }
 }
 

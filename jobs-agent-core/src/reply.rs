@@ -25,6 +25,10 @@ use crate::{
 /// Greengrass); believed at once, such a read would stop work that is on, or erase its record.
 const DESCRIBE_TRIES_MAX: u8 = 4;
 
+/// How often a document is read before it counts as unreadable: one read can be hit by chance, and
+/// the answer is final.
+const UNREADABLE_READS_MAX: u8 = 2;
+
 /// Reports refused for good before the outcome is given up: once with details, then without.
 const REFUSALS_MAX: u8 = 3;
 
@@ -74,11 +78,11 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             .is_some_and(|slot| slot.phase == Phase::Recovering);
         let fresh = begun && status == Some(JobStatus::Queued);
         if ours && !terminal && !fresh {
-            return self.plan(now, index, execution);
+            return self.plan(now, index, execution, false);
         }
         // Over, or the id now belongs to another execution, which will be offered by itself.
         self.over(now, index_u8(index), StopReason::Over, Ending::AlreadyOver);
-        self.queue.next_at = Some(now);
+        self.queue.settle_at = Some(now.plus(u64::from(self.config.settle_ms)));
         Handled::Taken
     }
 
@@ -88,9 +92,29 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         index: usize,
         error: &DecodeError<'_>,
     ) -> Handled<'static> {
+        let tries = self.slots.get(index).map_or(0, |slot| slot.tries);
+        if tries.saturating_add(1) < UNREADABLE_READS_MAX {
+            let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
+            self.retry(index, RequestKind::Describe, now.plus(wait));
+            return Handled::Taken;
+        }
+        if self.config.unclaimed == crate::Unclaimed::Leave
+            && let Some(slot) = self.slots.get(index)
+            && slot.phase == Phase::Listed
+        {
+            let job = slot.job.clone();
+            self.close(now, index_u8(index), Event::Refused, Ending::Left);
+            if let Some(key) = job.key() {
+                self.queue.leave(key);
+            }
+            self.queue.list_at = Some(now);
+            return Handled::Taken;
+        }
         if let Some(slot) = self.slots.get_mut(index)
             && slot.step(Event::Document)
         {
+            let number = error.salvage.and_then(|salvage| salvage.execution_number);
+            slot.job.execution_number = number.or(slot.job.execution_number);
             slot.store_at = now;
             let reason = decode_reason(error);
             slot.decline(reason.as_str());
@@ -163,6 +187,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             RequestKind::Progress => {
                 let check_at = now.plus(u64::from(self.config.resync_ms));
                 if let Some(slot) = self.slots.get_mut(index) {
+                    slot.tries = 0;
                     slot.verify_at = slot
                         .verify_at
                         .map(|at| if at > now { check_at } else { at });
@@ -197,10 +222,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let Ok(rejected) = decode::rejected(payload) else {
             return Handled::Ignored(Ignored::Unreadable);
         };
-        let tries = self.tries_of(job);
         let Some((index, kind)) = self.answers_slot(job, rejected.client_token) else {
             return Handled::Ignored(Ignored::Token);
         };
+        let tries = self.slots.get(index).map_or(0, |slot| slot.tries);
         let retry_at = now.plus(self.wait_ms(rejected.code, tries));
         let state = rejected
             .execution_state
@@ -266,7 +291,11 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 if slot.refusals < REFUSALS_MAX {
                     self.retry(index, kind, retry_at);
                 } else {
+                    let job = slot.job.clone();
                     self.close(now, index_u8(index), Event::Refused, Ending::Refused);
+                    if let Some(key) = job.key() {
+                        self.queue.leave(key);
+                    }
                 }
             }
             (RequestKind::Start, _) | (RequestKind::Describe, Phase::Listed) => {
@@ -311,11 +340,6 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             Retry::Never | Retry::Backoff | Retry::Over => self.config.backoff,
         };
         backoff::wait_ms(backoff, tries, &mut self.rng)
-    }
-
-    fn tries_of(&self, job: JobId<'_>) -> u8 {
-        let of_job = |slot: &&crate::slot::Slot| slot.job.id == job.as_str();
-        self.slots.iter().find(of_job).map_or(0, |slot| slot.tries)
     }
 
     /// The slot whose request `token` answers, and what it asked; then it is no more.

@@ -36,6 +36,10 @@ pub(crate) struct Slot {
     pub(crate) body: Vec<u8, BODY_LEN_MAX>,
     pub(crate) has_checkpoint: bool,
     pub(crate) needs_document: bool,
+    /// The offer is news, not the answer to a question: an instantaneous job may run on it.
+    pub(crate) live: bool,
+    /// The job was first named without its time or number.
+    pub(crate) listed_bare: bool,
     /// Set from Closing on.
     pub(crate) outcome: Option<Status>,
     /// The run that the handler belongs to; old words are told by their number.
@@ -148,8 +152,10 @@ impl Job {
             // Documentation examples leave the number out; then the id must do.
             (None, _) | (_, None) => true,
         };
-        let same_time =
-            self.queued_at == 0 || key.queued_at == 0 || self.queued_at == key.queued_at;
+        // Sources of one execution differ by a second at times (captured in the C++ walkthrough).
+        let same_time = self.queued_at == 0
+            || key.queued_at == 0
+            || self.queued_at.abs_diff(key.queued_at) <= 1;
         self.id == key.id.as_str() && same_execution && same_time
     }
 
@@ -205,6 +211,9 @@ impl Slot {
             RecordKind::Started if !record.rerun => slot.hopeless("interrupted before it was done"),
             RecordKind::Started if exhausted => slot.hopeless("gave up: interrupted too often"),
             RecordKind::Started => Event::RestoredWork,
+            RecordKind::Reboot if record.boot != boot && slot.runs >= config.runs_max.max(1) => {
+                slot.hopeless("gave up: reset too often")
+            }
             RecordKind::Reboot if record.boot != boot => {
                 // The reset has happened: what follows is a new piece of work, the self-test.
                 slot.attempts = 0;
@@ -252,7 +261,12 @@ impl Slot {
         self.refusals = 0;
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
-            Phase::Free | Phase::Draining if self.stored => Want::Erase,
+            // The record of an earlier job goes even while the next one is on its way in.
+            Phase::Free | Phase::Draining | Phase::Listed | Phase::Planning | Phase::Claiming
+                if self.stored =>
+            {
+                Want::Erase
+            }
             Phase::Free
             | Phase::Draining
             | Phase::Listed
@@ -302,6 +316,7 @@ impl Slot {
     /// Sets the outcome that Closing will make durable.
     pub(crate) fn conclude(&mut self, status: Status, packed: &[u8]) {
         self.outcome = Some(status);
+        self.verify_at = None;
         self.has_checkpoint = false;
         self.needs_document = false;
         self.body.clear();
@@ -327,6 +342,10 @@ impl Slot {
         self.report_at = now;
         self.limit_at = self.policy.time_limit_ms.map(|ms| now.plus(u64::from(ms)));
         self.arm_renewal(now);
+        if self.runs > 1 {
+            // Nobody knows how much of the step timer is left after a restart.
+            self.renew_at = self.renew_at.map(|_| now);
+        }
     }
 
     /// The step timer was set at the service just now: it wants renewal at half its time.

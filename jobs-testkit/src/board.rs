@@ -148,7 +148,10 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
         let record = self.store.record(slot)?;
         let exhausted =
             record.attempts >= self.config.attempts_max || record.runs >= self.config.runs_max;
-        let reset = record.kind == RecordKind::Reboot && record.boot != self.boot();
+        // A reset that has happened begins a new piece of work, but the total goes on.
+        let reset = record.kind == RecordKind::Reboot
+            && record.boot != self.boot()
+            && record.runs < self.config.runs_max;
         Some(match record.kind {
             RecordKind::Outcome(status) => Found::Outcome(status),
             RecordKind::Started | RecordKind::Checkpoint | RecordKind::Reboot

@@ -22,7 +22,7 @@ pub enum LinkFault {
     DropNotification,
     /// The next notification comes this much later than what follows it, milliseconds.
     DelayNotification(u64),
-    /// Of the next `notify-next`, only this many bytes arrive: a small receive buffer.
+    /// Of the next message with a document, only this many bytes arrive: a small receive buffer.
     Truncate(usize),
     /// The connection is cut for this long, milliseconds; everything under way is lost.
     Cut(u64),
@@ -116,10 +116,8 @@ impl Link {
         if !self.connected {
             return;
         }
-        let cut = topic
-            .ends_with("/notify-next")
-            .then(|| self.take_truncation())
-            .flatten();
+        let with_document = topic.ends_with("/notify-next") || topic.ends_with("/get/accepted");
+        let cut = with_document.then(|| self.take_truncation()).flatten();
         let payload = payload
             .get(..cut.unwrap_or(payload.len()))
             .unwrap_or(payload);
