@@ -54,6 +54,7 @@ pub(crate) struct Slot {
     /// When the request of the present phase may be sent.
     pub(crate) due_at: Millis,
     pub(crate) tries: u8,
+    /// Final words on the request that were not believed yet.
     pub(crate) refusals: u8,
 
     pub(crate) progress: Vec<u8, PROGRESS_LEN_MAX>,
@@ -248,8 +249,8 @@ impl Slot {
         if !(was_watched && self.is_watched()) {
             self.request = None;
             self.tries = 0;
+            self.refusals = 0;
         }
-        self.refusals = 0;
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
             Phase::Free | Phase::Draining if self.stored => Want::Erase,
