@@ -224,6 +224,15 @@ impl Slot {
         slot
     }
 
+    /// A free slot whose stored record is to be erased.
+    pub(crate) fn left_behind() -> Self {
+        Self {
+            stored: true,
+            want: Want::Erase,
+            ..Self::default()
+        }
+    }
+
     fn resume_event(&mut self) -> Event {
         self.has_checkpoint = true;
         if self.needs_document {
