@@ -122,7 +122,28 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             .get_mut(usize::from(slot))
             .ok_or(RecordError::Field)?;
         *place = Slot::restored(record, boot, config);
+        self.supersede_earlier();
         Ok(())
+    }
+
+    /// Of two executions of one job the earlier is over, else the service had not made the later
+    /// one: its record is what an erasure left behind.
+    fn supersede_earlier(&mut self) {
+        for index in 0..JOBS {
+            let later = self.slots.get(index).is_some_and(|slot| {
+                let number = |slot: &Slot| slot.job.execution_number;
+                self.slots.iter().any(|other| {
+                    other.phase != Phase::Free
+                        && other.job.id == slot.job.id
+                        && number(other).is_some()
+                        && number(slot).is_some()
+                        && number(other) > number(slot)
+                })
+            });
+            if later && let Some(slot) = self.slots.get_mut(index) {
+                *slot = Slot::left_behind();
+            }
+        }
     }
 
     /// The connection is up. Subscribes anew whether or not the session was kept: a subscription

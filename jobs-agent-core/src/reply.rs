@@ -142,6 +142,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             .is_some_and(|e| slot.job.is(key_of(e)));
         if same && !status.is_some_and(JobStatus::is_terminal) {
             slot.tries = 0;
+            slot.refusals = 0;
             slot.timeout_at = message
                 .execution
                 .as_ref()
@@ -248,12 +249,13 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         state: Option<JobStatus>,
         retry_at: Millis,
     ) {
-        let Some(slot) = self.slots.get(index) else {
+        let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         let asked = matches!(kind, RequestKind::Describe | RequestKind::Verify);
         let may_lag = asked && code == ErrorCode::ResourceNotFound;
-        if may_lag && slot.tries < DESCRIBE_TRIES_MAX {
+        slot.refusals = slot.refusals.saturating_add(1);
+        if may_lag && slot.refusals < DESCRIBE_TRIES_MAX {
             return self.retry(index, kind, retry_at);
         }
         let reason = match code {

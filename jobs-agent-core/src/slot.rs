@@ -58,6 +58,7 @@ pub(crate) struct Slot {
     /// When the request of the present phase may be sent.
     pub(crate) due_at: Millis,
     pub(crate) tries: u8,
+    /// Final words on the request that were not believed yet.
     pub(crate) refusals: u8,
 
     pub(crate) progress: Vec<u8, PROGRESS_LEN_MAX>,
@@ -232,6 +233,15 @@ impl Slot {
         slot
     }
 
+    /// A free slot whose stored record is to be erased.
+    pub(crate) fn left_behind() -> Self {
+        Self {
+            stored: true,
+            want: Want::Erase,
+            ..Self::default()
+        }
+    }
+
     fn resume_event(&mut self) -> Event {
         self.has_checkpoint = true;
         if self.needs_document {
@@ -257,8 +267,8 @@ impl Slot {
         if !(was_watched && self.is_watched()) {
             self.request = None;
             self.tries = 0;
+            self.refusals = 0;
         }
-        self.refusals = 0;
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
             // The record of an earlier job goes even while the next one is on its way in.

@@ -37,6 +37,8 @@ pub enum Found {
     Exhausted,
     /// An outcome.
     Outcome(Status),
+    /// An execution of a job of which a later one was found too: over, and to be erased.
+    Superseded,
 }
 
 /// A running scripted handler.
@@ -146,6 +148,15 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
 
     fn found(&self, slot: u8) -> Option<Found> {
         let record = self.store.record(slot)?;
+        let superseded = self.store.all().any(|(other, _)| {
+            let other = self.store.record(other);
+            other.is_some_and(|other| {
+                other.job_id == record.job_id && other.execution_number > record.execution_number
+            })
+        });
+        if superseded {
+            return Some(Found::Superseded);
+        }
         let exhausted =
             record.attempts >= self.config.attempts_max || record.runs >= self.config.runs_max;
         // A reset that has happened begins a new piece of work, but the total goes on.

@@ -314,8 +314,13 @@ impl<const JOBS: usize> World<'_, JOBS> {
                 ..
             } => {
                 let boot = self.board.boot();
-                self.observer
-                    .check_transmit(topic, payload, &self.board.store, boot);
+                self.observer.check_transmit(
+                    topic,
+                    payload,
+                    &self.board.store,
+                    boot,
+                    (&self.service, THING),
+                );
                 self.link.send_up(self.now_ms, topic, payload);
                 self.board.agent.handle_done(now, receipt, Completion::Done);
             }

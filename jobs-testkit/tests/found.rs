@@ -133,3 +133,35 @@ fn a_lagging_read_after_a_restart_does_not_erase_the_record_of_a_job_that_is_on(
     assert_eq!(report.found, [Found::Started]);
     assert_eq!(report.status("a"), Some("SUCCEEDED"));
 }
+
+/// P1: the record of an execution that is over could not be erased yet when its retry began in
+/// another slot, and then the device went down: it finds both.
+#[test]
+fn of_two_executions_found_after_a_crash_only_the_later_one_goes_on() {
+    let steps = [Step::Checkpoint, Step::Sleep(90_000), Step::Succeed];
+    let extra = json!({
+        "timeoutConfig": { "inProgressTimeoutInMinutes": 1 },
+        "jobExecutionsRetryConfig":
+            { "criteriaList": [{ "failureType": "TIMED_OUT", "numberOfRetries": 1 }] },
+    });
+    let mut both = 0;
+    for at in 0.. {
+        let story = Scenario::new("erasure fails before a retry")
+            .script("slow", Script::new(steps))
+            .job_with(100, "a", "slow", extra.clone())
+            .at(59_000, Action::FailWrites(2));
+        let crash = Crash {
+            at,
+            moment: Moment::After,
+            restart: Restart::Process,
+            lose_up: false,
+        };
+        let report = World::<2>::play(&story, Some(crash));
+        if !report.crashed {
+            break;
+        }
+        report.assert_kept(&format!("crash after effect {at}"));
+        both += usize::from(report.found.len() == 2);
+    }
+    assert!(both > 0, "no crash left two records");
+}

@@ -1,9 +1,11 @@
-//! Commands of this repository: `cargo xtask test`, `cargo xtask mutants`, `cargo xtask interop`.
+//! Commands of this repository: `cargo xtask test`, `cargo xtask mutants`, `cargo xtask interop`,
+//! `cargo xtask sim`.
 #![forbid(unsafe_code)]
 
 mod interop;
 mod mutants;
 mod run;
+mod sim;
 mod test;
 mod tools;
 
@@ -15,6 +17,9 @@ cargo xtask test      everything that must hold: format, lints, tests, bare-meta
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
+cargo xtask sim [--seeds N] [--from S] | --trace SEED
+                      random stories against the core, every promise checked; a failed seed
+                      can be read as a trace, and belongs into sim_regressions.txt
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +28,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(),
         Some("mutants") => mutants::all(),
         Some("interop") => interop::all(),
+        Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -246,8 +246,13 @@ impl<const JOBS: usize> ModelWorld<'_, JOBS> {
                 ..
             } => {
                 let boot = self.board.boot();
-                self.observer
-                    .check_transmit(topic, payload, &self.board.store, boot);
+                self.observer.check_transmit(
+                    topic,
+                    payload,
+                    &self.board.store,
+                    boot,
+                    (&self.service, THING),
+                );
                 self.up.push_back(Rc::new(Letter::new(topic, payload)));
                 self.board.agent.handle_done(now, receipt, Completion::Done);
             }
