@@ -3,6 +3,7 @@
 
 mod interop;
 mod mutants;
+mod panics;
 mod run;
 mod test;
 mod tools;
@@ -13,6 +14,7 @@ const HELP: &str = "\
 cargo xtask test      everything that must hold: format, lints, tests, bare-metal builds, MSRV,
                       mutants of the promises, documentation (what CI runs)
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail
+cargo xtask panics    an image with every public function of protocol and core holds no panic
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
 ";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(),
         Some("mutants") => mutants::all(),
         Some("interop") => interop::all(),
+        Some("panics") => panics::all().map(|_| ()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
