@@ -10,7 +10,7 @@ mod elf;
 
 use std::{collections::BTreeSet, path::Path};
 
-use crate::run::{captured, cargo, root, target};
+use crate::run::{captured, cargo, root, step, target};
 
 /// The smallest target: no atomics, no division, the least that a board can have.
 const TRIPLE: &str = "thumbv6m-none-eabi";
