@@ -172,14 +172,20 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         verdict: Result<(OperationTag, RunPolicy), Refusal>,
     ) {
         let unclaimed = self.config.unclaimed;
+        let awaited = self
+            .slots
+            .get(usize::from(ticket.slot))
+            .is_some_and(|slot| {
+                matches!(slot.phase, Phase::Planning | Phase::Replanning)
+                    && slot.generation == ticket.generation
+            });
+        if !awaited {
+            return;
+        }
         let run = self.next_counter();
         let Some(slot) = self.slots.get_mut(usize::from(ticket.slot)) else {
             return;
         };
-        let deciding = matches!(slot.phase, Phase::Planning | Phase::Replanning);
-        if !deciding || slot.generation != ticket.generation {
-            return;
-        }
         slot.due_at = now;
         match verdict {
             Ok((tag, policy)) => {

@@ -14,6 +14,11 @@ use crate::{
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
     pub(crate) fn stored(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
+        let slot = self.slots.get(usize::from(index));
+        // Nothing is drawn for a receipt that is not awaited: it changes nothing.
+        if !slot.is_some_and(|slot| slot.storage.awaits(sequence)) {
+            return;
+        }
         let wait = self.backoff_for(index);
         let run = self.next_counter();
         let check_at = now.plus(u64::from(self.config.resync_ms));
@@ -21,12 +26,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             return;
         };
         let current = match slot.storage {
-            Storage::Persisting {
-                sequence: out,
-                current,
-            } if out == sequence => Some(current),
-            Storage::Erasing { sequence: out } if out == sequence => None,
-            Storage::Idle | Storage::Persisting { .. } | Storage::Erasing { .. } => return,
+            Storage::Persisting { current, .. } => Some(current),
+            Storage::Erasing { .. } => None,
+            Storage::Idle => return,
         };
         slot.storage = Storage::Idle;
         if completion == Completion::Failed {
@@ -152,14 +154,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         sequence: u32,
         completion: Completion,
     ) {
+        let slot = self.slots.get(usize::from(index));
+        let awaited = slot.is_some_and(|slot| slot.reset_busy == Some(sequence));
+        if !awaited || completion == Completion::Done {
+            return;
+        }
         let wait = self.backoff_for(index);
         let attempts_max = self.config.attempts_max.max(1);
         let Some(slot) = self.slots.get_mut(usize::from(index)) else {
             return;
         };
-        if slot.reset_busy != Some(sequence) || completion == Completion::Done {
-            return;
-        }
         slot.reset_busy = None;
         slot.store_tries = slot.store_tries.saturating_add(1);
         slot.reset_at = now.plus(wait);

@@ -234,7 +234,12 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.len.checked_add(bytes.len())?;
-        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
+        let place = self.out.get_mut(self.len..end)?;
+        // Not `copy_from_slice`: its check of the two lengths panics.
+        place
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
         self.len = end;
         Some(())
     }

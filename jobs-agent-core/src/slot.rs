@@ -113,6 +113,16 @@ pub(crate) enum Storage {
     Erasing { sequence: u32 },
 }
 
+impl Storage {
+    /// Whether this is the receipt of what is out.
+    pub(crate) fn awaits(self, receipt: u32) -> bool {
+        match self {
+            Self::Idle => false,
+            Self::Persisting { sequence, .. } | Self::Erasing { sequence } => sequence == receipt,
+        }
+    }
+}
+
 /// What the slot wants of the storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Want {

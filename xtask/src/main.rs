@@ -4,6 +4,7 @@
 
 mod interop;
 mod mutants;
+mod panics;
 mod run;
 mod sim;
 mod test;
@@ -15,6 +16,7 @@ const HELP: &str = "\
 cargo xtask test      everything that must hold: format, lints, tests, bare-metal builds, MSRV,
                       mutants of the promises, documentation (what CI runs)
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail
+cargo xtask panics    an image with every public function of protocol and core holds no panic
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
 cargo xtask sim [--seeds N] [--from S] | --trace SEED
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Some("mutants") => mutants::all(),
         Some("interop") => interop::all(),
         Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("panics") => panics::all().map(|_| ()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
