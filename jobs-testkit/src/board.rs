@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jobs_agent_core::{
-    Agent, Boot, BootId, Checkpoint, Config, Handled, Millis, OperationTag, Outcome, Progress,
-    Reason, Receipt, RecordKind, Refusal, RunId, RunPermit, Start, Status, StopReason, Ticket,
+    Agent, Boot, BootId, Checkpoint, Config, Handled, Ignored, Millis, OperationTag, Outcome,
+    Progress, Reason, Receipt, RecordKind, Refusal, RunId, RunPermit, Start, Status, StopReason,
+    Ticket,
 };
 
 use crate::{
@@ -177,16 +178,19 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
         })
     }
 
-    /// A message arrives; an offer is decided on by the scripts.
+    /// A message arrives; an offer is decided on by the scripts. Says why a message changed
+    /// nothing.
     pub fn receive(
         &mut self,
         now: Millis,
         topic: &str,
         payload: &[u8],
         scripts: &BTreeMap<&'static str, Script>,
-    ) {
-        let Handled::Offer(ticket, offer) = self.agent.handle_publish(now, topic, payload) else {
-            return;
+    ) -> Option<&'static str> {
+        let (ticket, offer) = match self.agent.handle_publish(now, topic, payload) {
+            Handled::Offer(ticket, offer) => (ticket, offer),
+            Handled::Taken => return None,
+            Handled::Ignored(why) => return self.place(why, payload),
         };
         let named = offer.document.str_field("operation");
         let found = scripts
@@ -203,6 +207,27 @@ impl<'c, const JOBS: usize> Board<'c, JOBS> {
             None => Err(Refusal::Unknown),
         };
         self.decide(now, ticket, verdict);
+        None
+    }
+
+    /// The place that an ignored message shows.
+    fn place(&self, why: Ignored, payload: &[u8]) -> Option<&'static str> {
+        match why {
+            Ignored::Duplicate => Some("a duplicate ignored"),
+            Ignored::Busy => Some("an offer while every slot was taken"),
+            Ignored::Left => Some("a job left, offered again"),
+            Ignored::Unreadable => Some("a message cut short or unreadable"),
+            Ignored::Token => {
+                let life = format!("{:016x}-", boot_of(self.boots, self.starts).entropy);
+                let text = String::from_utf8_lossy(payload);
+                Some(if text.contains(&life) {
+                    "a reply without an open request ignored"
+                } else {
+                    "a reply to an earlier life ignored"
+                })
+            }
+            Ignored::Topic(_) | Ignored::Irrelevant => None,
+        }
     }
 
     fn decide(

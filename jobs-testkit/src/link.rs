@@ -52,6 +52,7 @@ pub struct Link {
     down: VecDeque<Letter>,
     armed: Vec<LinkFault>,
     connected: bool,
+    session_kept: bool,
     /// Publishes that the device sent, also those lost on the way.
     published: usize,
     subscribed: usize,
@@ -74,10 +75,18 @@ impl Link {
         self.connected = true;
     }
 
-    /// The connection goes down; what is on its way down is lost, and up too if `lose_up`.
+    /// The broker keeps the session over a cut: what is on its way down arrives after it.
+    pub fn keep_session(&mut self) {
+        self.session_kept = true;
+    }
+
+    /// The connection goes down; what is on its way down is lost unless the session is kept, and
+    /// up too if `lose_up`.
     pub fn disconnect(&mut self, lose_up: bool) {
         self.connected = false;
-        self.down.clear();
+        if !self.session_kept {
+            self.down.clear();
+        }
         if lose_up {
             self.up.clear();
         }
@@ -113,7 +122,7 @@ impl Link {
 
     /// The service sends; a message to a device that is not there is lost.
     pub fn send_down(&mut self, now_ms: u64, topic: &str, payload: &[u8]) {
-        if !self.connected {
+        if !self.connected && !self.session_kept {
             return;
         }
         let with_document = topic.ends_with("/notify-next") || topic.ends_with("/get/accepted");
@@ -174,7 +183,11 @@ impl Link {
             .down
             .front()
             .is_some_and(|letter| letter.at_ms <= now_ms);
-        if arrived { self.down.pop_front() } else { None }
+        if arrived && self.connected {
+            self.down.pop_front()
+        } else {
+            None
+        }
     }
 
     /// When something arrives next.
@@ -183,7 +196,7 @@ impl Link {
         self.up
             .front()
             .into_iter()
-            .chain(self.down.front())
+            .chain(self.down.front().filter(|_| self.connected))
             .map(|letter| letter.at_ms)
             .min()
     }

@@ -9,7 +9,7 @@ use jobs_agent_core::{BootId, Ending, RecordKind, RunPermit, Status, StopReason}
 use jobs_emulator::model::{ExecutionStatus, Service};
 use serde_json::Value;
 
-use crate::store::Store;
+use crate::{board::Found, store::Store};
 
 /// What was seen, and every promise that was broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +24,9 @@ pub struct Observer {
     reboots_wanted: BTreeMap<String, BootId>,
     stumbled: BTreeSet<(String, usize)>,
     store_broke: bool,
+    /// What restarts found, and why messages changed nothing: places that a story came to.
+    found: Vec<Found>,
+    ignored: BTreeSet<&'static str>,
     /// Sentences about broken promises; empty in a good run.
     pub violations: Vec<String>,
 }
@@ -60,6 +63,8 @@ impl Observer {
         self.runs.clear();
         self.stops.clear();
         self.endings.clear();
+        self.found.clear();
+        self.ignored.clear();
         self.reports = 0;
     }
 
@@ -70,6 +75,28 @@ impl Observer {
             (job, *wanted == boot).hash(into);
         }
         self.stumbled.hash(into);
+    }
+
+    pub(crate) fn restored(&mut self, found: &[Found]) {
+        self.found.extend_from_slice(found);
+    }
+
+    pub(crate) fn ignored_message(&mut self, why: &'static str) {
+        self.ignored.insert(why);
+    }
+
+    pub(crate) fn found(&self) -> impl Iterator<Item = Found> + '_ {
+        self.found.iter().copied()
+    }
+
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.ignored.iter().copied()
+    }
+
+    pub(crate) fn all_endings(&self) -> impl Iterator<Item = (&str, Ending)> {
+        self.endings
+            .iter()
+            .map(|(job, ending)| (job.as_str(), *ending))
     }
 
     /// The store broke its promise: what was reported may be forgotten, and done again.
@@ -226,7 +253,7 @@ pub struct Report {
     /// Whether the planned crash happened.
     pub crashed: bool,
     /// What the store held after the crash.
-    pub found: Vec<crate::board::Found>,
+    pub found: Vec<Found>,
     /// Publishes the device sent.
     pub published: usize,
     /// SUBSCRIBE packets the device sent.

@@ -53,6 +53,8 @@ pub struct Scenario {
     pub leave_unclaimed: bool,
     /// How long a persist or erase takes, milliseconds.
     pub storage_ms: u64,
+    /// The broker keeps the session over a cut and delivers what was under way.
+    pub session_kept: bool,
     /// What the operator asks for too late is refused and forgotten.
     pub lenient: bool,
     /// A story that is not over by then is stuck, milliseconds.
@@ -73,6 +75,7 @@ impl Scenario {
             settings: Settings::default(),
             leave_unclaimed: false,
             storage_ms: 0,
+            session_kept: false,
             lenient: false,
             end_ms: END_MS,
         }
@@ -117,6 +120,13 @@ impl Scenario {
     #[must_use]
     pub fn leaving_unclaimed(mut self) -> Self {
         self.leave_unclaimed = true;
+        self
+    }
+
+    /// The broker keeps the session.
+    #[must_use]
+    pub fn keeping_session(mut self) -> Self {
+        self.session_kept = true;
         self
     }
 

@@ -135,6 +135,9 @@ impl<const JOBS: usize> World<'_, JOBS> {
             connect_at_ms: Some(0),
             next_action: 0,
         };
+        if scenario.session_kept {
+            world.link.keep_session();
+        }
         let settled = world.run(scenario);
         let log = world.log.take().unwrap_or_default();
         (world.report(scenario, settled), log)
@@ -211,8 +214,12 @@ impl<const JOBS: usize> World<'_, JOBS> {
         }
         if let Some(letter) = self.link.arrived_down(self.now_ms) {
             self.note(|| format!("arrives: {}", letter.in_words()));
-            self.board
+            let place = self
+                .board
                 .receive(now, &letter.topic, &letter.payload, &scenario.scripts);
+            if let Some(place) = place {
+                self.observer.ignored_message(place);
+            }
             return true;
         }
         match self
@@ -275,6 +282,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
         self.offline_reboots = 0;
         self.connect_at_ms = Some(self.now_ms + OFFLINE_MS);
         self.found = self.board.restart(restart);
+        self.observer.restored(&self.found);
     }
 
     fn perform(&mut self, scenario: &Scenario, output: Output<'_>) {

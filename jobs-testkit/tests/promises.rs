@@ -379,7 +379,8 @@ fn an_old_reply_does_not_answer_for_a_lost_report() {
 fn replies_to_an_earlier_life_of_the_agent_change_nothing() {
     // Every reply comes a second time, half a minute later, into whatever life there is then.
     for at in 0..12 {
-        let mut story = stories::two_jobs();
+        // Only a kept session brings them there.
+        let mut story = stories::two_jobs().keeping_session();
         for armed in 0..6 {
             story = story.at(40 + armed, Action::Link(LinkFault::DuplicateReply(30_000)));
         }

@@ -1,9 +1,12 @@
 //! Seeded simulation: a short run with fresh seeds, and every seed that once failed.
 
-use jobs_testkit::sim;
+use jobs_testkit::{Places, sim};
 
 /// Seeds of the short run. `cargo xtask sim` plays as many as one likes.
 const SEEDS: u64 = 300;
+
+/// Enough seeds to meet also what is rare.
+const PLACES_SEEDS: u64 = 800;
 
 fn assert_kept(seed: u64) {
     let outcome = sim::play(seed);
@@ -17,6 +20,17 @@ fn assert_kept(seed: u64) {
 #[test]
 fn random_stories_keep_every_promise_and_settle() {
     (0..SEEDS).for_each(assert_kept);
+}
+
+/// What is never met is not tested.
+#[test]
+fn random_stories_come_to_every_interesting_place() {
+    let mut places = Places::default();
+    for seed in 0..PLACES_SEEDS {
+        places.visit(&sim::play(seed).report);
+    }
+    let missed: Vec<_> = places.missed().collect();
+    assert!(missed.is_empty(), "never met: {missed:?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ struct Mutant {
     test: (&'static str, &'static str),
 }
 
-const MUTANTS: [Mutant; 14] = [
+const MUTANTS: [Mutant; 16] = [
     Mutant {
         name: "start before the record is durable",
         promise: "P1",
@@ -113,7 +113,7 @@ const MUTANTS: [Mutant; 14] = [
         name: "take an old notification for a cancel",
         promise: "P5",
         file: "jobs-agent-core/src/inbound.rs",
-        from: "                slot.verify_at = Some(now);\n            }\n        }\n        Handled::Taken\n    }\n\n    fn notify_next",
+        from: "                slot.verify_by(now);\n            }\n        }\n        Handled::Taken\n    }\n\n    fn notify_next",
         to: "                slot.step(Event::Over);\n                \
              slot.order_stop(crate::StopReason::Over);\n            }\n        }\n        \
              Handled::Taken\n    }\n\n    fn notify_next",
@@ -156,6 +156,24 @@ const MUTANTS: [Mutant; 14] = [
         from: "echoed.is_some_and(|echoed| echoed.eq_str(&text(entropy, counter)))",
         to: "echoed.is_some_and(|echoed| echoed.eq_str(&text(entropy, counter)) || entropy != 0)",
         test: ("promises", "an_old_reply_does_not_answer_for_a_lost_report"),
+    },
+    Mutant {
+        name: "start before the record is durable (explored)",
+        promise: "P1",
+        file: "jobs-agent-core/src/emit.rs",
+        from: "        slot.stored = true;\n",
+        to: "        slot.stored = true;\n        if slot.phase == crate::Phase::Opening {\n            \
+             slot.step(crate::Event::Persisted);\n            \
+             slot.start_run(crate::Millis(0), crate::RunId(sequence));\n        }\n",
+        test: ("explore", "two_jobs_in_one_slot_with_any_fault"),
+    },
+    Mutant {
+        name: "match a reply without its token (explored)",
+        promise: "P9",
+        file: "jobs-agent-core/src/token.rs",
+        from: "echoed.is_some_and(|echoed| echoed.eq_str(&text(entropy, counter)))",
+        to: "echoed.is_some_and(|echoed| echoed.eq_str(&text(entropy, counter)) || entropy != 0)",
+        test: ("explore", "one_job_with_any_two_faults"),
     },
 ];
 

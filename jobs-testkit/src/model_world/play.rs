@@ -121,7 +121,8 @@ impl<const JOBS: usize> ModelWorld<'_, JOBS> {
     fn receive(&mut self, letter: &Letter) {
         let now = Millis(self.now_ms);
         let scripts = &self.setup.scripts;
-        self.board
+        let _ = self
+            .board
             .receive(now, &letter.topic, &letter.payload, scripts);
     }
 

@@ -49,6 +49,7 @@ pub fn story(seed: u64) -> Story {
     scenario.lenient = true;
     scenario.end_ms = END_MS;
     scenario.leave_unclaimed = draw.chance(50);
+    scenario.session_kept = seed.is_multiple_of(2);
     scenario.storage_ms = draw.one_of(&[0, 0, 5, 40, 300]);
     scenario.settings.timeout_lag_ms = draw.one_of(&[0, 60_000]);
     scenario.settings.notify_on_start = draw.chance(20);
