@@ -5,7 +5,7 @@ use std::rc::Rc;
 use jobs_agent_core::{Completion, Millis, OperationTag, Output, RunPermit, Scratch};
 use jobs_emulator::model::{Fault, Message};
 
-use super::{Down, Fate, Letter, ModelWorld, Move, THING, What, operate};
+use super::{Down, Fate, Letter, ModelWorld, Move, THING, What, setup::operate};
 use crate::{
     board::{Restart, Write},
     words::in_words,
