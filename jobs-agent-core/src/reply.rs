@@ -20,7 +20,7 @@ use crate::{
     token,
 };
 
-/// How often the document of a listed job is asked for before the list is looked at anew. A
+/// How often a read is repeated that does not show an execution, before it is believed. A
 /// notification can come before a read shows the job (seen as eventual consistency by
 /// Greengrass).
 const DESCRIBE_TRIES_MAX: u8 = 4;
@@ -216,7 +216,10 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let early = slot.phase == Phase::Listed && code == ErrorCode::ResourceNotFound;
+        // A read may lag behind the notification or our own start, and what is believed too early
+        // here drops a record: of work under way, or of work that must not be begun again.
+        let read = matches!(kind, RequestKind::Describe | RequestKind::Verify);
+        let early = read && code == ErrorCode::ResourceNotFound;
         if early && slot.tries < DESCRIBE_TRIES_MAX {
             return self.retry(index, kind, retry_at);
         }
