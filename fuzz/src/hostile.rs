@@ -387,12 +387,9 @@ impl<'c> Device<'c> {
     /// What was said before is said again: it changes nothing.
     fn stale(&mut self, input: &mut Input<'_>) {
         let before = self.agent.clone();
+        // That a request failed after all is news; that it was done is none.
         if let Some(receipt) = self.old.get(input.below(self.old.len().max(1))) {
-            self.agent.handle_done(
-                self.now,
-                *receipt,
-                input.pick(&[Completion::Done, Completion::Failed]),
-            );
+            self.agent.handle_done(self.now, *receipt, Completion::Done);
             assert_eq!(self.agent, before, "an old receipt changed something");
         }
         if let Some((slot, run)) = self.ended.get(input.below(self.ended.len().max(1))) {
