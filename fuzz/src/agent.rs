@@ -31,7 +31,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     for _ in 0..input.below(FAULTS_MAX) {
         let at_ms = u64::from(input.u16());
-        let action = fault(&mut input, crash.is_none());
+        let action = fault(&mut input);
         scenario = scenario.at(at_ms, action);
     }
     let report = match slots {
@@ -128,9 +128,9 @@ fn job(scenario: Scenario, input: &mut Input<'_>, id: &str) -> Scenario {
     }
 }
 
-/// A fault of service, link or stranger. The connection breaks only in stories without a crash: the
-/// world judges what a restarted device does offline by its next connection.
-fn fault(input: &mut Input<'_>, may_cut: bool) -> Action {
+/// A fault of service, link or stranger. The connection does not break by itself: the world judges what
+/// a restarted device did offline at its next connection, whatever that one is for.
+fn fault(input: &mut Input<'_>) -> Action {
     let requests = u32::from(input.byte() % 4);
     let later_ms = u64::from(input.u16());
     match input.below(13) {
@@ -144,7 +144,6 @@ fn fault(input: &mut Input<'_>, may_cut: bool) -> Action {
         7 => Action::Link(LinkFault::DuplicateReply(later_ms)),
         8 => Action::Link(LinkFault::DropNotification),
         9 => Action::Link(LinkFault::DelayNotification(later_ms)),
-        10 if may_cut => Action::Link(LinkFault::Cut(1 + later_ms)),
         10 => Action::Link(LinkFault::DropReply),
         11 => Action::Link(LinkFault::Truncate(usize::from(input.byte()))),
         _ => Action::Inject {

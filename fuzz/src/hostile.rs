@@ -503,7 +503,10 @@ impl<'c> Device<'c> {
             other == job && (other_number == number || other_number.is_none() || number.is_none())
         });
         assert!(!twice, "P1: {job} runs twice at a time");
-        if !instant {
+        if instant {
+            // Allowed to begin on the offer alone, and so to go on after a reset it asked for.
+            self.confirmed.insert(job.clone());
+        } else {
             let record = self.record(slot);
             let durable = record.is_some_and(|record| {
                 record.job_id == job.as_str()

@@ -24,3 +24,14 @@ fn a_report_ends_an_execution_exactly_when_its_state_does() {
         assert_eq!(status.is_terminal(), status.status().is_terminal());
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_time_is_written_as_its_seconds() {
+    let time = jobs_proto::EpochSeconds(1_719_940_994);
+    assert_eq!(serde_json::to_string(&time).unwrap(), "1719940994");
+    assert_eq!(
+        serde_json::from_str::<jobs_proto::EpochSeconds>("1719940994").unwrap(),
+        time
+    );
+}
