@@ -21,7 +21,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let slots = input.below(3);
     let crash = input.option(crash);
-    let mut scenario = Scenario::new("fuzzed").slow_storage(input.pick(&[0, 0, 1, 30, 500]));
+    let mut scenario = Scenario::new("fuzzed").slow_storage(input.pick(&[0, 0, 1, 30]));
     for operation in OPERATIONS {
         scenario = scenario.script(operation, script(&mut input));
     }
@@ -98,13 +98,17 @@ fn long() -> Script {
     Script::new([Step::Effect("begin"), Step::Sleep(1_200_000), Step::Succeed])
 }
 
+/// A device's first word about a job comes two ways later, milliseconds: until then the job is there to
+/// be cancelled, whatever the device will say.
+const ANSWER_MIN_MS: u64 = 40;
+
 fn job(scenario: Scenario, input: &mut Input<'_>, id: &str) -> Scenario {
     let at_ms = u64::from(input.u16());
     match input.below(10) {
         0 => scenario.job(at_ms, id, "bad"),
         1 => scenario.job(at_ms, id, "nobody knows"),
         2 => {
-            let cancel_at_ms = at_ms + 1 + u64::from(input.u16());
+            let cancel_at_ms = at_ms + 1 + u64::from(input.byte()) % (ANSWER_MIN_MS - 1);
             let end = match input.bool() {
                 true => Action::CancelJob(id.into()),
                 false => Action::DeleteJob(id.into()),
@@ -124,6 +128,8 @@ fn job(scenario: Scenario, input: &mut Input<'_>, id: &str) -> Scenario {
     }
 }
 
+/// A fault of service, link or stranger. The connection does not break by itself: the world judges what
+/// a restarted device did offline at its next connection, whatever that one is for.
 fn fault(input: &mut Input<'_>) -> Action {
     let requests = u32::from(input.byte() % 4);
     let later_ms = u64::from(input.u16());
@@ -138,7 +144,7 @@ fn fault(input: &mut Input<'_>) -> Action {
         7 => Action::Link(LinkFault::DuplicateReply(later_ms)),
         8 => Action::Link(LinkFault::DropNotification),
         9 => Action::Link(LinkFault::DelayNotification(later_ms)),
-        10 => Action::Link(LinkFault::Cut(1 + later_ms)),
+        10 => Action::Link(LinkFault::DropReply),
         11 => Action::Link(LinkFault::Truncate(usize::from(input.byte()))),
         _ => Action::Inject {
             topic: injected(input),

@@ -75,6 +75,9 @@ fn config(input: &mut Input<'_>) -> Config<'static> {
     config
 }
 
+/// A job and the number of its execution.
+type Execution = (String, Option<i64>);
+
 /// An effect that the adapter has not finished.
 #[derive(Clone)]
 struct Effect {
@@ -102,7 +105,7 @@ struct Device<'c> {
     pending: Vec<Effect>,
     old: Vec<Receipt>,
     requests: Vec<Request>,
-    running: BTreeMap<u8, (RunId, String)>,
+    running: BTreeMap<u8, (RunId, Execution)>,
     ended: Vec<(u8, RunId)>,
     instant: BTreeSet<u32>,
     confirmed: BTreeSet<String>,
@@ -387,12 +390,9 @@ impl<'c> Device<'c> {
     /// What was said before is said again: it changes nothing.
     fn stale(&mut self, input: &mut Input<'_>) {
         let before = self.agent.clone();
+        // That a request failed after all is news; that it was done is none.
         if let Some(receipt) = self.old.get(input.below(self.old.len().max(1))) {
-            self.agent.handle_done(
-                self.now,
-                *receipt,
-                input.pick(&[Completion::Done, Completion::Failed]),
-            );
+            self.agent.handle_done(self.now, *receipt, Completion::Done);
             assert_eq!(self.agent, before, "an old receipt changed something");
         }
         if let Some((slot, run)) = self.ended.get(input.below(self.ended.len().max(1))) {
@@ -454,7 +454,10 @@ impl<'c> Device<'c> {
                 }
                 Output::Run(permit) => {
                     let (slot, run) = (permit.slot(), permit.run());
-                    let job = permit.job_id().as_str().to_owned();
+                    let job = (
+                        permit.job_id().as_str().to_owned(),
+                        permit.execution_number(),
+                    );
                     let instant = policy(permit.tag().0).instant;
                     let fresh = matches!(permit.into_start(), Start::Fresh);
                     self.begin(slot, run, job, instant && fresh);
@@ -493,10 +496,17 @@ impl<'c> Device<'c> {
     }
 
     /// P1: durable, confirmed, and once at a time.
-    fn begin(&mut self, slot: u8, run: RunId, job: String, instant: bool) {
-        let twice = self.running.values().any(|(_, running)| *running == job);
+    fn begin(&mut self, slot: u8, run: RunId, execution: Execution, instant: bool) {
+        let (job, number) = &execution;
+        let twice = self.running.values().any(|(_, (other, other_number))| {
+            // Without a number it is whichever is there.
+            other == job && (other_number == number || other_number.is_none() || number.is_none())
+        });
         assert!(!twice, "P1: {job} runs twice at a time");
-        if !instant {
+        if instant {
+            // Allowed to begin on the offer alone, and so to go on after a reset it asked for.
+            self.confirmed.insert(job.clone());
+        } else {
             let record = self.record(slot);
             let durable = record.is_some_and(|record| {
                 record.job_id == job.as_str()
@@ -506,9 +516,9 @@ impl<'c> Device<'c> {
                     )
             });
             assert!(durable, "P1: {job} runs without a durable start");
-            assert!(self.confirmed.contains(&job), "P1: {job} runs unconfirmed");
+            assert!(self.confirmed.contains(job), "P1: {job} runs unconfirmed");
         }
-        self.running.insert(slot, (run, job));
+        self.running.insert(slot, (run, execution));
     }
 
     /// P2: an outcome is durable before it is sent.
@@ -569,7 +579,8 @@ fn policy(tag: u32) -> RunPolicy {
 fn execution(input: &mut Input<'_>, job: &str) -> String {
     let status = input.pick(&["QUEUED", "IN_PROGRESS", "SUCCEEDED", "REMOVED", "STRANGE"]);
     let number = input.below(3);
-    let queued_at = 100 + input.below(3);
+    // One execution has one time; another number is another execution.
+    let queued_at = 100 + number;
     let document = input.pick(&["{}", "{\"a\":[1]}", "7", "[[", "\u{1}"]);
     match input.below(10) {
         0 => "null".into(),
@@ -585,6 +596,7 @@ fn execution(input: &mut Input<'_>, job: &str) -> String {
 
 fn line(input: &mut Input<'_>, job: &str) -> String {
     let number = input.below(3);
-    let queued_at = 100 + input.below(3);
+    // One execution has one time; another number is another execution.
+    let queued_at = 100 + number;
     format!("{{\"jobId\":\"{job}\",\"executionNumber\":{number},\"queuedAt\":{queued_at}}}")
 }

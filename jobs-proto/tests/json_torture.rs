@@ -384,3 +384,91 @@ fn every_control_character_in_a_text_is_refused_and_delete_is_not() {
     }
     assert!(is_taken(b"\"\x7f\""));
 }
+
+#[test]
+fn whatever_stands_between_two_members_is_judged_as_by_serde_json() {
+    type Read = fn(&[u8]) -> Result<(), ErrorKind>;
+    // Each kind of object that is read member by member, with a gap between two of them.
+    let objects: [(&str, &str, Read); 6] = [
+        (r#"{"clientToken":"t""#, r#""timestamp":1}"#, |message| {
+            decode::update_accepted(message)
+                .map(drop)
+                .map_err(|error| error.kind)
+        }),
+        (
+            r#"{"timestamp":1"#,
+            r#""execution":{"jobId":"j"}}"#,
+            |message| {
+                decode::notify_next(message)
+                    .map(drop)
+                    .map_err(|error| error.kind)
+            },
+        ),
+        (
+            r#"{"execution":{"jobId":"j""#,
+            r#""queuedAt":1}}"#,
+            |message| {
+                decode::describe_accepted(message)
+                    .map(drop)
+                    .map_err(|error| error.kind)
+            },
+        ),
+        (r#"{"jobs":{"QUEUED":[]"#, r#""REMOVED":[]}}"#, |message| {
+            decode::notify(message)
+                .map(drop)
+                .map_err(|error| error.kind)
+        }),
+        (
+            r#"{"queuedJobs":[{"jobId":"j""#,
+            r#""queuedAt":1}]}"#,
+            |message| {
+                decode::get_pending_accepted(message)
+                    .map(drop)
+                    .map_err(|error| error.kind)
+            },
+        ),
+        (
+            r#"{"code":"x","executionState":{"status":"y""#,
+            r#""versionNumber":1}}"#,
+            |message| {
+                decode::rejected(message)
+                    .map(drop)
+                    .map_err(|error| error.kind)
+            },
+        ),
+    ];
+    for (before, after, take) in objects {
+        let mut taken = 0;
+        for len in 0..=3 {
+            every_text(len, ALPHABET, |gap| {
+                let message = [before.as_bytes(), gap, after.as_bytes()].concat();
+                let ours = take(&message);
+                taken += u32::from(ours.is_ok());
+                // What is JSON may still say too little, or a name twice.
+                let is_json = !matches!(ours, Err(ErrorKind::Syntax | ErrorKind::Truncated));
+                assert_eq!(
+                    is_json,
+                    serde_takes(&message),
+                    "{:?}",
+                    message.escape_ascii().to_string()
+                );
+            });
+        }
+        // At least the comma, alone and among spaces.
+        assert!(taken >= 6, "{before}: {taken}");
+    }
+}
+
+#[test]
+fn a_payload_of_exactly_the_largest_length_is_read_and_one_byte_more_is_not() {
+    let message = |len: usize| {
+        let mut message = br#"{"execution":{"jobId":"j"},"padding":""#.to_vec();
+        message.resize(len - 2, b' ');
+        message.extend_from_slice(b"\"}");
+        assert_eq!(message.len(), len);
+        message
+    };
+    let longest = jobs_proto::limits::MQTT_PAYLOAD_LEN_MAX;
+    assert!(decode::notify_next(&message(longest)).is_ok());
+    assert_eq!(fault(&message(longest + 1)), ErrorKind::TooLong);
+}

@@ -1,7 +1,7 @@
-//! Commands of this repository: `cargo xtask test`, `cargo xtask mutants`, `cargo xtask interop`,
-//! `cargo xtask sim`.
+//! Commands of this repository; `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod fuzz;
 mod interop;
 mod mutants;
 mod panics;
@@ -9,6 +9,7 @@ mod run;
 mod sim;
 mod test;
 mod tools;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ const HELP: &str = "\
 cargo xtask test      everything that must hold: format, lints, tests, bare-metal builds, MSRV,
                       mutants of the promises, documentation (what CI runs)
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail
+cargo xtask verify    the evidence behind the promises, as one table (docs/verification.md)
+cargo xtask fuzz      libFuzzer over every target: [--minutes N] [TARGET …]; wants nightly
 cargo xtask panics    an image with every public function of protocol and core holds no panic
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         Some("mutants") => mutants::all(),
         Some("interop") => interop::all(),
         Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("fuzz") => fuzz::all(std::env::args().skip(2)),
+        Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
