@@ -360,7 +360,7 @@ impl Slot {
 fn lend_job<'s>(slot: &Slot, space: &'s mut [u8]) -> Option<JobId<'s>> {
     let bytes = slot.job.id.as_bytes();
     let place = space.get_mut(..bytes.len())?;
-    // Not `copy_from_slice`: its check of the two lengths panics.
+    // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
     place
         .iter_mut()
         .zip(bytes)

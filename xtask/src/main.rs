@@ -7,6 +7,7 @@ mod mutants;
 mod panics;
 mod run;
 mod sim;
+mod size;
 mod test;
 mod tools;
 mod verify;
@@ -25,6 +26,8 @@ cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the 
 cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       random stories against the core, every promise checked; a failed seed
                       can be read as a trace, and belongs into sim_regressions.txt
+cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
+                      benches/size/table.json; with --change, makes them the new table
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::all(std::env::args().skip(2)),
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
+        Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,0 +1,7 @@
+//! All topics.
+#![no_std]
+#![no_main]
+
+size::image!({
+    size::proto::topics();
+});
