@@ -1,8 +1,8 @@
 //! Looking into a job document without parsing it into a tree.
 
-use crate::members::Members;
+use crate::members::{Members, string};
 use crate::number;
-use crate::scan::{Raw, Scanner};
+use crate::scan::Scanner;
 use crate::text::EscapedStr;
 
 /// A read-only view of a JSON object, for handlers that cannot allocate.
@@ -19,49 +19,48 @@ impl<'a> Document<'a> {
     #[must_use]
     pub fn is_object(&self) -> bool {
         let mut scanner = Scanner::new(self.0, 0);
-        scanner.next_token() == Some(b'{') && scanner.value().is_ok() && scanner.end().is_ok()
-    }
-
-    fn find(self, key: &str) -> Option<Raw<'a>> {
-        let mut members = Members::new(Scanner::new(self.0, 0));
-        let mut found = None;
-        while let Some(name) = members.next_key().ok()? {
-            let value = members.scanner.value().ok()?;
-            if name.eq_str(key) && found.replace(value).is_some() {
-                return None;
-            }
-        }
-        found
+        let object = scanner.next_token() == b'{';
+        scanner.value();
+        scanner.end();
+        object && scanner.is_sound()
     }
 
     /// The value with this name as it stands in the document.
     #[must_use]
     pub fn raw_field(&self, key: &str) -> Option<&'a [u8]> {
-        self.find(key).map(|raw| raw.text)
+        let mut members = Members::new(Scanner::new(self.0, 0));
+        let mut found = None;
+        while let Some(name) = members.next_key() {
+            let value = members.scanner.value();
+            if name.eq_str(key) && found.replace(value).is_some() {
+                return None;
+            }
+        }
+        found.filter(|_| members.scanner.is_sound())
     }
 
     /// The string with this name.
     #[must_use]
     pub fn str_field(&self, key: &str) -> Option<EscapedStr<'a>> {
-        self.find(key)?.string()
+        string(self.raw_field(key)?)
     }
 
     /// The number with this name, if it is whole, not negative and has at most 19 digits.
     #[must_use]
     pub fn u64_field(&self, key: &str) -> Option<u64> {
-        number::unsigned(self.find(key)?.text)
+        number::unsigned(self.raw_field(key)?)
     }
 
     /// The number with this name, if it is whole and fits.
     #[must_use]
     pub fn i64_field(&self, key: &str) -> Option<i64> {
-        number::signed(self.find(key)?.text)
+        number::signed(self.raw_field(key)?)
     }
 
     /// The truth value with this name.
     #[must_use]
     pub fn bool_field(&self, key: &str) -> Option<bool> {
-        match self.find(key)?.text {
+        match self.raw_field(key)? {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -110,12 +109,13 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let scanner = &mut self.scanner;
-        match scanner.next_token()? {
-            b'[' | b',' => scanner.bump(),
-            _ => return None,
+        if !matches!(scanner.next_token(), b'[' | b',') {
+            return None;
         }
+        scanner.bump();
         // The bracket of an empty array is no value, and nothing follows it.
-        scanner.value().ok().map(|raw| raw.text)
+        let value = scanner.value();
+        (!value.is_empty()).then_some(value)
     }
 }
 

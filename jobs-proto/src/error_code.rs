@@ -1,5 +1,7 @@
 //! The codes on `…/rejected`, and what each means for the next try.
 
+use crate::text::{self, EscapedStr};
+
 /// Why the service refused a request (AWS IoT developer guide, jobs API, `ErrorCode`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum ErrorCode {
@@ -52,30 +54,41 @@ impl ErrorCode {
         Self::TerminalStateReached,
     ];
 
+    /// The names of [`Self::ALL`] on the wire.
+    const NAMES: [&'static str; 9] = [
+        "InvalidTopic",
+        "InvalidJson",
+        "InvalidRequest",
+        "InvalidStateTransition",
+        "ResourceNotFound",
+        "VersionMismatch",
+        "InternalError",
+        "RequestThrottled",
+        "TerminalStateReached",
+    ];
+
     /// The name on the wire; `"Unknown"` for [`ErrorCode::Unknown`].
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::InvalidTopic => "InvalidTopic",
-            Self::InvalidJson => "InvalidJson",
-            Self::InvalidRequest => "InvalidRequest",
-            Self::InvalidStateTransition => "InvalidStateTransition",
-            Self::ResourceNotFound => "ResourceNotFound",
-            Self::VersionMismatch => "VersionMismatch",
-            Self::InternalError => "InternalError",
-            Self::RequestThrottled => "RequestThrottled",
-            Self::TerminalStateReached => "TerminalStateReached",
             Self::Unknown => "Unknown",
+            known => text::nth(&Self::NAMES, known as usize),
         }
     }
 
     /// The code with this name; any other text is [`ErrorCode::Unknown`].
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Self::ALL
-            .into_iter()
+        let mut known = Self::ALL.into_iter();
+        known
             .find(|code| code.as_str() == text)
             .unwrap_or(Self::Unknown)
+    }
+
+    pub(crate) fn read(text: EscapedStr<'_>) -> Self {
+        let index = text.find_in(&Self::NAMES);
+        let known = index.and_then(|index| Self::ALL.get(usize::from(index)));
+        known.copied().unwrap_or(Self::Unknown)
     }
 
     /// What to do with the request that was refused.

@@ -52,14 +52,14 @@ const fn admits(alphabet: Alphabet, byte: u8) -> bool {
     }
 }
 
-pub(crate) const fn check(text: &str, max: usize, alphabet: Alphabet) -> Result<(), IdError> {
+pub(crate) const fn check(text: &[u8], max: usize, alphabet: Alphabet) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
     if text.len() > max {
         return Err(IdError::TooLong { max });
     }
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let [byte, tail @ ..] = rest {
         if !admits(alphabet, *byte) {
             return Err(IdError::BadCharacter {
@@ -84,10 +84,27 @@ macro_rules! identifier {
             ///
             /// [`IdError`] when the text is empty, too long or holds an illegal character.
             pub const fn new(text: &'a str) -> Result<Self, IdError> {
-                match check(text, $max, $alphabet) {
+                match check(text.as_bytes(), $max, $alphabet) {
                     Ok(()) => Ok(Self(text)),
                     Err(error) => Err(error),
                 }
+            }
+
+            /// In place of one that is missing, where an `Option` would have to be moved.
+            #[allow(dead_code, reason = "not every identifier is read from messages")]
+            pub(crate) const ABSENT: Self = Self("");
+
+            /// The same as [`Self::new`], for bytes.
+            #[allow(dead_code, reason = "not every identifier is read from messages")]
+            pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+                check(text, $max, $alphabet).ok()?;
+                core::str::from_utf8(text).ok().map(Self)
+            }
+
+            /// Whether this is one, and not [`Self::ABSENT`].
+            #[allow(dead_code, reason = "not every identifier is read from messages")]
+            pub(crate) const fn is_present(&self) -> bool {
+                !self.0.is_empty()
             }
 
             /// The text.

@@ -1,13 +1,11 @@
-//! Reading the members of an object: known names into slots, the rest stepped over.
+//! Reading the members of an object: known names to where they belong, the rest stepped over.
 
-use crate::decode::ErrorKind;
+use crate::decode::{ErrorKind, StatusDetails};
+use crate::limits::MQTT_PAYLOAD_LEN_MAX;
 use crate::number;
-use crate::scan::{Fault, Raw, Scanner};
+use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
-use crate::{EpochSeconds, JobId, ThingName, WireStatus};
-
-/// A member that was met, or not.
-pub(crate) type Slot<'a> = Option<Raw<'a>>;
+use crate::{EpochSeconds, ErrorCode, JobId, ThingName, WireStatus};
 
 /// Walks the members of one object.
 #[derive(Clone, Debug)]
@@ -24,222 +22,253 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The next key, with the scanner before its value; `None` after the closing brace.
+    /// The next thing to read is another object.
+    pub(crate) fn restart(&mut self) {
+        self.opened = false;
+    }
+
+    /// The next key, with the scanner before its value; `None` after the closing brace and after
+    /// a fault.
     ///
     /// The caller steps over the value before it asks again.
-    pub(crate) fn next_key(&mut self) -> Result<Option<EscapedStr<'a>>, Fault> {
+    pub(crate) fn next_key(&mut self) -> Option<EscapedStr<'a>> {
         let scanner = &mut self.scanner;
         let first = !self.opened;
-        match scanner.next_token() {
-            Some(b'{') if first => {}
-            Some(_) if first => return Err(scanner.fault(ErrorKind::WrongType)),
-            Some(b',') => {}
-            Some(b'}') => {
-                scanner.bump();
-                return Ok(None);
-            }
-            _ => return Err(scanner.unexpected()),
-        }
         self.opened = true;
-        scanner.bump();
-        if first && scanner.next_token() == Some(b'}') {
+        let mut token = scanner.next_token();
+        if first {
+            if token != b'{' {
+                scanner.unexpected_or(ErrorKind::WrongType);
+                return None;
+            }
             scanner.bump();
-            return Ok(None);
+            token = scanner.next_token();
         }
-        scanner.key().map(Some)
+        if token == b'}' {
+            scanner.bump();
+            return None;
+        }
+        if !first {
+            scanner.byte(b',');
+        }
+        let key = scanner.key();
+        scanner.is_sound().then_some(key)
     }
 
     /// The next member; for objects that were checked before, where no fault is left to report.
-    pub(crate) fn next_member(&mut self) -> Option<(EscapedStr<'a>, Raw<'a>)> {
-        let key = self.next_key().ok()??;
-        let value = self.scanner.value().ok()?;
-        Some((key, value))
+    pub(crate) fn next_member(&mut self) -> Option<(EscapedStr<'a>, &'a [u8])> {
+        let key = self.next_key()?;
+        let value = self.scanner.value();
+        self.scanner.is_sound().then_some((key, value))
     }
 }
 
-/// An object inside the object that is read, with slots of its own.
-pub(crate) struct Nested<'s, 'a> {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// Where its extent goes.
-    pub(crate) whole: &'s mut Slot<'a>,
+/// Where the value of a member belongs, and what it has to be.
+///
+/// `null` means that there is none, as if the member were missing.
+pub(crate) enum Out<'s, 'a> {
+    /// A string.
+    Text(&'s mut Option<EscapedStr<'a>>),
+    /// A whole number, or a string that holds one (AWS sends and takes both).
+    Int(&'s mut Option<i64>),
+    /// A hint in seconds, so that a strange value is none.
+    Seconds(&'s mut Option<u32>),
+    /// A time; a strange one is none.
+    Time(&'s mut Option<EpochSeconds>),
+    /// The state of an execution.
+    Status(&'s mut WireStatus),
+    /// Why a request was refused.
+    Code(&'s mut Option<ErrorCode>),
+    /// An object of details.
+    Details(&'s mut Option<StatusDetails<'a>>),
+    /// Any value, as it stands in the message.
+    Json(&'s mut Option<&'a [u8]>),
+    /// A job id; empty if there is none.
+    Job(&'s mut JobId<'a>),
+    /// A thing name.
+    Thing(&'s mut Option<ThingName<'a>>),
+    /// An object; where it stands in the message, 0 if there is none.
+    Place(&'s mut usize),
+    /// An object whose members go to the inner target.
+    Inner,
+}
+
+impl<'a> Out<'_, 'a> {
+    /// Puts the value where it belongs; tells what is wrong with it. No text clears the place.
+    pub(crate) fn put(&mut self, text: &'a [u8], at: usize) -> Option<ErrorKind> {
+        let text = if text == b"null" { &[] } else { text };
+        let string = string(text);
+        let int = number::signed(number::unquoted(text));
+        let object = text.first() == Some(&b'{');
+        let mut wrong = ErrorKind::WrongType;
+        let good = match self {
+            Self::Text(out) => {
+                **out = string;
+                string.is_some()
+            }
+            Self::Int(out) => {
+                **out = int;
+                int.is_some()
+            }
+            Self::Seconds(out) => {
+                **out = int.and_then(|seconds| u32::try_from(seconds).ok());
+                true
+            }
+            Self::Time(out) => {
+                **out = EpochSeconds::read(text);
+                true
+            }
+            Self::Status(out) => {
+                **out = string.map_or(WireStatus::Absent, WireStatus::read);
+                string.is_some()
+            }
+            Self::Code(out) => {
+                **out = string.map(ErrorCode::read);
+                string.is_some()
+            }
+            Self::Details(out) => {
+                **out = object.then_some(StatusDetails::new(text));
+                object
+            }
+            Self::Json(out) => {
+                **out = (!text.is_empty()).then_some(text);
+                true
+            }
+            Self::Job(out) => {
+                let text = string.map_or("", |text| text.as_escaped());
+                **out = JobId::new(text).unwrap_or(JobId::ABSENT);
+                if string.is_some() {
+                    wrong = ErrorKind::InvalidId;
+                }
+                out.is_present()
+            }
+            Self::Thing(out) => {
+                let text = string.map_or("", |text| text.as_escaped());
+                **out = ThingName::new(text).ok();
+                if string.is_some() {
+                    wrong = ErrorKind::InvalidId;
+                }
+                out.is_some()
+            }
+            Self::Place(out) => {
+                **out = if object { at } else { 0 };
+                object
+            }
+            Self::Inner => object,
+        };
+        (!good && !text.is_empty()).then_some(wrong)
+    }
+}
+
+/// The inside of a checked value, when it is a string.
+pub(crate) fn string(text: &[u8]) -> Option<EscapedStr<'_>> {
+    let [b'"', inside @ .., b'"'] = text else {
+        return None;
+    };
+    core::str::from_utf8(inside).ok().map(EscapedStr::new)
+}
+
+/// The members of one object that are wanted.
+pub(crate) struct Target<'s, 'a> {
     pub(crate) names: &'static [&'static str],
-    pub(crate) slots: &'s mut [Slot<'a>],
+    /// Where the value of `names[i]` goes.
+    pub(crate) outs: &'s mut [Out<'s, 'a>],
+    /// Which members were met, one bit for each name from the lowest on.
+    pub(crate) seen: u32,
+    /// Where the object stands; 0 if it is the message itself, or was not met.
+    pub(crate) at: usize,
 }
 
-fn store<'s, 'a>(
-    names: &[&str],
-    slots: &'s mut [Slot<'a>],
-    key: EscapedStr<'_>,
-) -> Option<&'s mut Slot<'a>> {
-    let plain = key.as_plain();
-    let index = names.iter().position(|name| match plain {
-        Some(plain) => plain == *name,
-        None => key.eq_str(name),
-    })?;
-    slots.get_mut(index)
+impl<'s, 'a> Target<'s, 'a> {
+    pub(crate) fn new(names: &'static [&'static str], outs: &'s mut [Out<'s, 'a>]) -> Self {
+        Self {
+            names,
+            outs,
+            seen: 0,
+            at: 0,
+        }
+    }
+
+    /// For messages in which no object is looked into on the way.
+    pub(crate) fn none() -> Self {
+        Self::new(&[], &mut [])
+    }
 }
 
-/// A name that comes twice makes both values worthless.
-fn refuse_second(slot: &mut Slot<'_>, at: usize) -> Result<(), Fault> {
-    if slot.is_some() {
-        *slot = None;
-        return Err(Fault {
-            kind: ErrorKind::DuplicateKey,
-            at,
+/// Reads one object and, in the member that is [`Out::Inner`], the members of the object there.
+///
+/// What was read before a fault stays where it was put, but a name that comes twice makes both
+/// values worthless. A value of the wrong type comes second to a fault of the message.
+pub(crate) fn read<'s, 'a>(
+    members: &mut Members<'a>,
+    outer: &mut Target<'s, 'a>,
+    inner: &mut Target<'s, 'a>,
+) -> Option<Fault> {
+    let mut wrong = None;
+    let mut inside = false;
+    loop {
+        let target = if inside { &mut *inner } else { &mut *outer };
+        let Some(key) = members.next_key() else {
+            if !inside {
+                return members.scanner.fault().or(wrong);
+            }
+            inside = false;
+            continue;
+        };
+        let scanner = &mut members.scanner;
+        let index = key.find_in(target.names);
+        let known = index.and_then(|index| target.outs.get_mut(usize::from(index)));
+        let (Some(index), Some(out)) = (index, known) else {
+            scanner.value();
+            continue;
+        };
+        let bit = 1_u32.wrapping_shl(u32::from(index));
+        let nested = matches!(out, Out::Inner);
+        if target.seen & bit != 0 {
+            scanner.fail(ErrorKind::DuplicateKey);
+            out.put(&[], 0);
+            if nested {
+                inner.outs.iter_mut().for_each(|out| {
+                    out.put(&[], 0);
+                });
+            }
+        } else if nested && scanner.next_token() == b'{' {
+            target.seen |= bit;
+            inner.at = scanner.at();
+            inside = true;
+            members.restart();
+        } else {
+            let text = scanner.value();
+            let at = scanner.at().wrapping_sub(text.len());
+            if scanner.is_sound() {
+                target.seen |= bit;
+                let kind = out.put(text, at);
+                wrong = wrong.or_else(|| kind.map(|kind| Fault { kind, at }));
+            }
+        }
+    }
+}
+
+/// As much of a payload as is looked at.
+pub(crate) fn bounded(payload: &[u8]) -> &[u8] {
+    payload.get(..MQTT_PAYLOAD_LEN_MAX).unwrap_or(payload)
+}
+
+/// Reads a whole message: one object, and nothing behind it.
+pub(crate) fn read_message<'s, 'a>(
+    payload: &'a [u8],
+    outer: &mut Target<'s, 'a>,
+    inner: &mut Target<'s, 'a>,
+) -> Option<Fault> {
+    // Also what is too long is read as far as it may be, for the sake of its job id.
+    let mut members = Members::new(Scanner::new(bounded(payload), 0));
+    let wrong = read(&mut members, outer, inner);
+    members.scanner.end();
+    if payload.len() > MQTT_PAYLOAD_LEN_MAX {
+        return Some(Fault {
+            kind: ErrorKind::TooLong,
+            at: MQTT_PAYLOAD_LEN_MAX,
         });
     }
-    Ok(())
-}
-
-/// Reads one object: the value of `names[i]` goes to `slots[i]`.
-///
-/// What was read before a fault stays in the slots.
-pub(crate) fn read<'a>(
-    scanner: &mut Scanner<'a>,
-    names: &[&str],
-    slots: &mut [Slot<'a>],
-) -> Result<(), Fault> {
-    let mut members = Members::new(scanner.clone());
-    let result = read_members(&mut members, names, slots);
-    *scanner = members.scanner;
-    result
-}
-
-fn read_members<'a>(
-    members: &mut Members<'a>,
-    names: &[&str],
-    slots: &mut [Slot<'a>],
-) -> Result<(), Fault> {
-    while let Some(key) = members.next_key()? {
-        read_value(&mut members.scanner, names, slots, key)?;
-    }
-    Ok(())
-}
-
-/// Reads the value that belongs to `key`, into its slot if it has one.
-fn read_value<'a>(
-    scanner: &mut Scanner<'a>,
-    names: &[&str],
-    slots: &mut [Slot<'a>],
-    key: EscapedStr<'_>,
-) -> Result<(), Fault> {
-    let mut unknown = None;
-    let slot = store(names, slots, key).unwrap_or(&mut unknown);
-    refuse_second(slot, scanner.at())?;
-    *slot = Some(scanner.value()?);
-    Ok(())
-}
-
-/// Reads a whole message: one object, one object inside it, and nothing behind.
-pub(crate) fn read_message<'a>(
-    bytes: &'a [u8],
-    names: &[&str],
-    slots: &mut [Slot<'a>],
-    nested: Nested<'_, 'a>,
-) -> Result<(), Fault> {
-    let mut members = Members::new(Scanner::new(bytes, 0));
-    while let Some(key) = members.next_key()? {
-        let at = members.scanner.at();
-        if key.eq_str(nested.name) {
-            if let Err(fault) = refuse_second(nested.whole, at) {
-                nested.slots.fill(None);
-                return Err(fault);
-            }
-            let open = members.scanner.next_token();
-            let start = members.scanner.at();
-            if open == Some(b'{') {
-                read(&mut members.scanner, nested.names, nested.slots)?;
-            } else {
-                members.scanner.value()?;
-            }
-            *nested.whole = Some(members.scanner.raw_from(start));
-            continue;
-        }
-        read_value(&mut members.scanner, names, slots, key)?;
-    }
-    members.scanner.end()
-}
-
-/// The value, unless it is missing or `null`.
-pub(crate) fn present<'s, 'a>(slot: &'s Slot<'a>) -> Option<&'s Raw<'a>> {
-    slot.as_ref().filter(|raw| !raw.is_null())
-}
-
-pub(crate) fn time(slot: &Slot<'_>) -> Option<EpochSeconds> {
-    EpochSeconds::read(slot.as_ref()?.text)
-}
-
-/// Makes values of slots and remembers the first fault.
-///
-/// Asking once at the end keeps the code small: a test after each of a dozen members costs more
-/// flash than the members.
-#[derive(Default)]
-pub(crate) struct Fields {
-    fault: Option<Fault>,
-}
-
-impl Fields {
-    /// Remembers a fault, unless there was one before.
-    pub(crate) fn note(&mut self, raw: &Raw<'_>, kind: ErrorKind) {
-        if self.fault.is_none() {
-            self.fault = Some(raw.fault(kind));
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Fault> {
-        self.fault.map_or(Ok(()), Err)
-    }
-
-    /// The value of the right type, `None` if there is none.
-    fn read<'a, T>(
-        &mut self,
-        slot: &Slot<'a>,
-        kind: ErrorKind,
-        read: impl FnOnce(&Raw<'a>) -> Option<T>,
-    ) -> Option<T> {
-        let raw = present(slot)?;
-        let value = read(raw);
-        if value.is_none() {
-            self.note(raw, kind);
-        }
-        value
-    }
-
-    pub(crate) fn string<'a>(&mut self, slot: &Slot<'a>) -> Option<EscapedStr<'a>> {
-        self.read(slot, ErrorKind::WrongType, Raw::string)
-    }
-
-    /// A whole number, or a string that holds one (AWS sends and takes both).
-    pub(crate) fn int(&mut self, slot: &Slot<'_>) -> Option<i64> {
-        self.read(slot, ErrorKind::WrongType, |raw| {
-            number::signed(number::unquoted(raw.text))
-        })
-    }
-
-    pub(crate) fn status(&mut self, slot: &Slot<'_>) -> WireStatus {
-        self.string(slot)
-            .map_or(WireStatus::Absent, WireStatus::read)
-    }
-
-    /// An object, as it stands in the message.
-    pub(crate) fn object<'a>(&mut self, slot: &Slot<'a>) -> Slot<'a> {
-        self.read(slot, ErrorKind::WrongType, |raw| {
-            (raw.text.first() == Some(&b'{')).then_some(*raw)
-        })
-    }
-
-    pub(crate) fn job_id<'a>(&mut self, slot: &Slot<'a>) -> Option<JobId<'a>> {
-        let text = self.string(slot)?;
-        self.read(slot, ErrorKind::InvalidId, |_| {
-            JobId::new(text.as_escaped()).ok()
-        })
-    }
-
-    pub(crate) fn thing_name<'a>(&mut self, slot: &Slot<'a>) -> Option<ThingName<'a>> {
-        let text = self.string(slot)?;
-        self.read(slot, ErrorKind::InvalidId, |_| {
-            ThingName::new(text.as_escaped()).ok()
-        })
-    }
+    members.scanner.fault().or(wrong)
 }

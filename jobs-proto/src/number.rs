@@ -8,9 +8,10 @@ const SAFE_DIGITS: usize = 19;
 
 /// The text without the quotes of a JSON string, if it has them.
 pub(crate) fn unquoted(json: &[u8]) -> &[u8] {
-    json.strip_prefix(b"\"")
-        .and_then(|text| text.strip_suffix(b"\""))
-        .unwrap_or(json)
+    match json {
+        [b'"', inside @ .., b'"'] => inside,
+        bare => bare,
+    }
 }
 
 /// Reads a plain decimal number; `None` for anything else or more than 19 digits.
@@ -41,34 +42,31 @@ pub(crate) fn signed(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Writes the digits of `value` to the end of `out` and returns how many zeros lead them.
-///
-/// Works in decimal from the top bit down: double every digit, carry, add the bit.
-pub(crate) fn digits(value: u64, out: &mut [u8; DIGITS_MAX]) -> usize {
-    *out = [0; DIGITS_MAX];
-    let mut bits = value;
+/// Writes the digits of `value` to the end of `out` and returns them.
+pub(crate) fn print(value: u64, out: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    let mut value = value;
+    let mut len: usize = 0;
+    for place in out.iter_mut().rev() {
+        let digit = divide_by_10(&mut value);
+        *place = b'0' | digit;
+        len = len.wrapping_add(1);
+        if value == 0 {
+            break;
+        }
+    }
+    out.get(DIGITS_MAX.wrapping_sub(len)..).unwrap_or(&[])
+}
+
+/// Divides bit by bit; returns what is left over.
+fn divide_by_10(value: &mut u64) -> u8 {
+    let mut left: u8 = 0;
     for _ in 0..u64::BITS {
-        let mut carry = u8::from(bits >> 63 != 0);
-        bits <<= 1;
-        if carry == 0 && out.last() == Some(&0) && out.iter().all(|digit| *digit == 0) {
-            continue;
-        }
-        for digit in out.iter_mut().rev() {
-            let doubled = (*digit << 1) | carry;
-            carry = u8::from(doubled >= 10);
-            *digit = if carry == 1 {
-                doubled.wrapping_sub(10)
-            } else {
-                doubled
-            };
+        left = (left << 1) | u8::from(*value >> 63 != 0);
+        *value <<= 1;
+        if left >= 10 {
+            left = left.wrapping_sub(10);
+            *value |= 1;
         }
     }
-    let zeros = out
-        .iter()
-        .position(|digit| *digit != 0)
-        .unwrap_or(DIGITS_MAX.wrapping_sub(1));
-    for digit in out.iter_mut() {
-        *digit |= b'0';
-    }
-    zeros
+    left
 }

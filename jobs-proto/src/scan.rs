@@ -3,10 +3,14 @@
 //! It checks everything it steps over, also what nobody reads, because the bytes of a job document
 //! are handed on to other parsers. Text is checked to be UTF-8 string by string, so that a message
 //! stays readable up to the string that is not.
+//!
+//! The first fault ends the scan: the scanner keeps it and is at the end of its bytes from then
+//! on. Whoever drives it needs no test after each step, which is what makes it small; asking for
+//! [`Scanner::fault`] once is enough.
 
 use crate::decode::ErrorKind;
 use crate::limits::DEPTH_MAX;
-use crate::text::EscapedStr;
+use crate::text::{self, EscapedStr};
 
 /// What is wrong, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,345 +20,307 @@ pub(crate) struct Fault {
     pub(crate) at: usize,
 }
 
-/// A checked JSON value as it stands in the message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Raw<'a> {
-    pub(crate) text: &'a [u8],
-    /// Offset into the scanned bytes.
-    pub(crate) at: usize,
-}
-
-impl<'a> Raw<'a> {
-    pub(crate) fn is_null(&self) -> bool {
-        self.text == b"null"
-    }
-
-    /// The inside, when the value is a string.
-    pub(crate) fn string(&self) -> Option<EscapedStr<'a>> {
-        let inside = self.text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        core::str::from_utf8(inside).ok().map(EscapedStr::new)
-    }
-
-    pub(crate) fn fault(&self, kind: ErrorKind) -> Fault {
-        Fault { kind, at: self.at }
-    }
-}
-
-/// The open brackets around the current place, innermost in the lowest bit.
-#[derive(Default)]
-struct Nesting {
-    depth: u32,
-    /// One bit for each level: 1 is an object, 0 an array.
-    objects: u32,
-}
-
-impl Nesting {
-    fn push(&mut self, object: bool) -> Result<(), ErrorKind> {
-        if self.depth >= DEPTH_MAX {
-            return Err(ErrorKind::TooDeep);
-        }
-        self.depth = self.depth.wrapping_add(1);
-        self.objects = (self.objects << 1) | u32::from(object);
-        Ok(())
-    }
-
-    fn pop(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-        self.objects >>= 1;
-    }
-
-    fn in_object(&self) -> bool {
-        self.objects & 1 == 1
-    }
-}
+/// What stands where nothing stands any more. In JSON, this byte belongs nowhere.
+pub(crate) const END: u8 = 0;
 
 /// A place in a message.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    fault: Option<Fault>,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) const fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self {
+            bytes,
+            at,
+            fault: None,
+        }
     }
 
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    pub(crate) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    /// The first fault that was met.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Whether no fault was met.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.fault.is_none()
+    }
+
+    /// The byte here, [`END`] behind the last one.
+    pub(crate) fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(END)
+    }
+
+    /// Whether no byte is left.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at >= self.bytes.len()
     }
 
     pub(crate) fn bump(&mut self) {
-        self.at = self.at.saturating_add(1);
+        self.at = self.at.wrapping_add(1);
     }
 
     /// Steps over white space and looks at what follows.
-    pub(crate) fn next_token(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+    pub(crate) fn next_token(&mut self) -> u8 {
+        loop {
+            let byte = self.peek();
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return byte;
+            }
             self.bump();
         }
-        self.peek()
     }
 
-    pub(crate) fn fault(&self, kind: ErrorKind) -> Fault {
-        Fault { kind, at: self.at }
+    /// Ends the scan for this reason, unless it has ended before.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fail_at(&mut self, kind: ErrorKind, at: usize) {
+        if self.fault.is_none() {
+            self.fault = Some(Fault { kind, at });
+        }
+        self.close();
     }
 
-    /// The fault of meeting what is here: the end of the message, or a byte that does not belong.
-    pub(crate) fn unexpected(&self) -> Fault {
-        self.fault(if self.peek().is_none() {
+    /// Ends the scan.
+    pub(crate) fn close(&mut self) {
+        self.bytes = &[];
+    }
+
+    /// Ends the scan for this reason, here.
+    pub(crate) fn fail(&mut self, kind: ErrorKind) {
+        self.fail_at(kind, self.at);
+    }
+
+    /// Ends the scan because of what is here: the end of the message, or a byte that does not
+    /// belong.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unexpected(&mut self) {
+        self.unexpected_or(ErrorKind::Syntax);
+    }
+
+    /// The same, with another name for the byte that does not belong.
+    #[cold]
+    pub(crate) fn unexpected_or(&mut self, kind: ErrorKind) {
+        self.fail(if self.is_at_end() {
             ErrorKind::Truncated
         } else {
-            ErrorKind::Syntax
-        })
+            kind
+        });
     }
 
-    fn bytes_from(&self, start: usize) -> &'a [u8] {
+    /// Everything from `start` to here; empty after a fault.
+    pub(crate) fn from(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or(&[])
     }
 
-    pub(crate) fn raw_from(&self, start: usize) -> Raw<'a> {
-        Raw {
-            text: self.bytes_from(start),
-            at: start,
-        }
-    }
-
-    /// Steps over white space and this byte.
-    pub(crate) fn token(&mut self, byte: u8) -> Result<(), Fault> {
-        if self.next_token() == Some(byte) {
+    /// Steps over this byte.
+    pub(crate) fn byte(&mut self, byte: u8) {
+        if self.peek() == byte {
             self.bump();
-            Ok(())
         } else {
-            Err(self.unexpected())
+            self.unexpected();
         }
     }
 
     /// Only white space may be left.
-    pub(crate) fn end(&mut self) -> Result<(), Fault> {
-        if self.next_token().is_some() {
-            Err(self.fault(ErrorKind::Syntax))
-        } else {
-            Ok(())
+    pub(crate) fn end(&mut self) {
+        self.next_token();
+        if !self.is_at_end() {
+            self.fail(ErrorKind::Syntax);
         }
     }
 
-    /// Steps over a key and its colon.
-    pub(crate) fn key(&mut self) -> Result<EscapedStr<'a>, Fault> {
+    /// Steps over white space, a key and its colon.
+    pub(crate) fn key(&mut self) -> EscapedStr<'a> {
         self.next_token();
-        let start = self.at;
-        self.string()?;
-        let key = self.raw_from(start);
-        self.token(b':')?;
-        // The string was checked, so the second check cannot fail.
-        key.string().ok_or_else(|| key.fault(ErrorKind::Utf8))
+        let key = self.string();
+        self.next_token();
+        self.byte(b':');
+        EscapedStr::new(key)
     }
 
-    /// Steps over a key that nobody reads, and its colon.
-    fn skip_key(&mut self) -> Result<(), Fault> {
-        self.next_token();
-        self.string()?;
-        self.token(b':')
-    }
-
-    /// Steps over a string.
-    fn string(&mut self) -> Result<(), Fault> {
-        if self.peek() != Some(b'"') {
-            return Err(self.unexpected());
-        }
-        self.bump();
+    /// Steps over a string and returns its inside.
+    fn string(&mut self) -> &'a str {
+        self.byte(b'"');
         let start = self.at;
-        let mut ascii = true;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-            let special = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F | 0x80..));
-            self.at = self.at.saturating_add(special.unwrap_or(rest.len()));
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                Some(0x80..) => {
-                    ascii = false;
-                    self.bump();
-                }
-                _ => return Err(self.unexpected()),
+            let byte = self.peek();
+            if byte == b'"' {
+                break;
             }
-        }
-        if !ascii {
-            core::str::from_utf8(self.bytes_from(start)).map_err(|error| Fault {
-                kind: ErrorKind::Utf8,
-                at: start.saturating_add(error.valid_up_to()),
-            })?;
-        }
-        self.bump();
-        Ok(())
-    }
-
-    fn escape(&mut self) -> Result<(), Fault> {
-        self.bump();
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.bump();
-                Ok(())
-            }
-            Some(b'u') => {
-                let at = self.at;
-                self.bump();
-                match self.hex4()? & 0xFC00 {
-                    // Half a pair on its own is no character.
-                    0xDC00 => Err(Fault {
-                        kind: ErrorKind::Syntax,
-                        at,
-                    }),
-                    0xD800 => self.low_surrogate(),
-                    _ => Ok(()),
-                }
-            }
-            _ => Err(self.unexpected()),
-        }
-    }
-
-    fn low_surrogate(&mut self) -> Result<(), Fault> {
-        for byte in *b"\\u" {
-            if self.peek() != Some(byte) {
-                return Err(self.unexpected());
+            if byte < b' ' {
+                self.unexpected();
+                return "";
             }
             self.bump();
+            if byte == b'\\' {
+                self.escape();
+            }
         }
-        let at = self.at;
-        if self.hex4()? & 0xFC00 == 0xDC00 {
-            Ok(())
-        } else {
-            Err(Fault {
-                kind: ErrorKind::Syntax,
-                at,
-            })
+        let inside = self.from(start);
+        self.bump();
+        match core::str::from_utf8(inside) {
+            Ok(text) => text,
+            Err(error) => {
+                self.fail_at(ErrorKind::Utf8, start.wrapping_add(error.valid_up_to()));
+                ""
+            }
         }
     }
 
-    fn hex4(&mut self) -> Result<u32, Fault> {
+    /// Steps over what follows a backslash.
+    fn escape(&mut self) {
+        let at = self.at;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.bump(),
+            b'u' => {
+                self.bump();
+                let unit = self.hex4();
+                if text::is_high(unit) {
+                    self.byte(b'\\');
+                    self.byte(b'u');
+                    let at = self.at;
+                    if !text::is_low(self.hex4()) {
+                        self.fail_at(ErrorKind::Syntax, at);
+                    }
+                } else if text::is_low(unit) {
+                    // Half a pair on its own is no character.
+                    self.fail_at(ErrorKind::Syntax, at);
+                }
+            }
+            _ => self.unexpected(),
+        }
+    }
+
+    fn hex4(&mut self) -> u32 {
         let mut value = 0;
         for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            value = (value << 4) | digit.ok_or_else(|| self.unexpected())?;
-            self.bump();
-        }
-        Ok(value)
-    }
-
-    fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
-        for byte in word {
-            if self.peek() != Some(*byte) {
-                return Err(self.unexpected());
+            match char::from(self.peek()).to_digit(16) {
+                Some(digit) => value = (value << 4) | digit,
+                None => self.unexpected(),
             }
             self.bump();
         }
-        Ok(())
+        value
+    }
+
+    fn word(&mut self, word: &[u8]) {
+        for byte in word {
+            self.byte(*byte);
+        }
     }
 
     /// Steps over digits; at least one.
-    fn digits(&mut self) -> Result<(), Fault> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.unexpected());
+    fn digits(&mut self) {
+        if !self.peek().is_ascii_digit() {
+            self.unexpected();
         }
-        while let Some(b'0'..=b'9') = self.peek() {
+        while self.peek().is_ascii_digit() {
             self.bump();
         }
-        Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
-        if self.peek() == Some(b'-') {
+    fn skip(&mut self, byte: u8) -> bool {
+        let here = self.peek() == byte;
+        if here {
             self.bump();
         }
-        if self.peek() == Some(b'0') {
-            self.bump();
-        } else {
-            self.digits()?;
+        here
+    }
+
+    fn number(&mut self) {
+        self.skip(b'-');
+        if !self.skip(b'0') {
+            self.digits();
         }
-        if self.peek() == Some(b'.') {
-            self.bump();
-            self.digits()?;
+        if self.skip(b'.') {
+            self.digits();
         }
-        if let Some(b'e' | b'E') = self.peek() {
+        if self.peek() | 0x20 == b'e' {
             self.bump();
-            if let Some(b'+' | b'-') = self.peek() {
-                self.bump();
+            if !self.skip(b'+') {
+                self.skip(b'-');
             }
-            self.digits()?;
+            self.digits();
         }
         // A number has no end of its own: at the end of the bytes it may have been cut.
-        if self.peek().is_none() {
-            Err(self.unexpected())
-        } else {
-            Ok(())
+        if self.is_at_end() {
+            self.unexpected();
         }
     }
 
-    /// Steps over one whole value of any kind and returns it.
-    pub(crate) fn value(&mut self) -> Result<Raw<'a>, Fault> {
+    /// Steps over white space and one whole value of any kind; returns the value, which is empty
+    /// only after a fault.
+    pub(crate) fn value(&mut self) -> &'a [u8] {
+        // The open brackets around the current place: one bit for each, 1 for an object and 0
+        // for an array, the innermost lowest.
+        let mut objects: u32 = 0;
+        let mut depth: u32 = 0;
         self.next_token();
         let start = self.at;
-        let mut nesting = Nesting::default();
         loop {
-            self.open(&mut nesting)?;
-            if self.close(&mut nesting)? {
-                return Ok(self.raw_from(start));
-            }
-        }
-    }
-
-    /// Steps over a scalar, an empty object or array, or everything up to its first value.
-    fn open(&mut self, nesting: &mut Nesting) -> Result<(), Fault> {
-        loop {
-            let object = match self.next_token() {
-                Some(b'{') => true,
-                Some(b'[') => false,
-                Some(b'"') => return self.string(),
-                Some(b't') => return self.word(b"true"),
-                Some(b'f') => return self.word(b"false"),
-                Some(b'n') => return self.word(b"null"),
-                Some(b'-' | b'0'..=b'9') => return self.number(),
-                _ => return Err(self.unexpected()),
-            };
-            nesting.push(object).map_err(|kind| self.fault(kind))?;
-            self.bump();
-            match (self.next_token(), object) {
-                (Some(b'}'), true) | (Some(b']'), false) => {
-                    self.bump();
-                    nesting.pop();
-                    return Ok(());
-                }
-                (_, true) => self.skip_key()?,
-                (_, false) => {}
-            }
-        }
-    }
-
-    /// After a value: closes what ends here; true when nothing is open any more, false when
-    /// another value follows.
-    fn close(&mut self, nesting: &mut Nesting) -> Result<bool, Fault> {
-        while nesting.depth > 0 {
-            match (self.next_token(), nesting.in_object()) {
-                (Some(b','), object) => {
-                    self.bump();
-                    if object {
-                        self.skip_key()?;
+            let byte = self.next_token();
+            match byte {
+                b'{' | b'[' => {
+                    if depth >= DEPTH_MAX {
+                        self.fail(ErrorKind::TooDeep);
                     }
-                    return Ok(false);
-                }
-                (Some(b'}'), true) | (Some(b']'), false) => {
+                    depth = depth.wrapping_add(1);
+                    objects = (objects << 1) | u32::from(byte == b'{');
                     self.bump();
-                    nesting.pop();
+                    if self.next_token() != closing(objects) {
+                        self.key_in(objects);
+                        continue;
+                    }
                 }
-                _ => return Err(self.unexpected()),
+                b'"' => {
+                    self.string();
+                }
+                b't' => self.word(b"true"),
+                b'f' => self.word(b"false"),
+                b'n' => self.word(b"null"),
+                _ => self.number(),
+            }
+            // After a value: close what ends here, or go on to the next one.
+            loop {
+                if depth == 0 {
+                    return self.from(start);
+                }
+                let byte = self.next_token();
+                if byte == b',' {
+                    self.bump();
+                    self.key_in(objects);
+                    break;
+                }
+                if byte != closing(objects) {
+                    self.unexpected();
+                    return &[];
+                }
+                self.bump();
+                depth = depth.wrapping_sub(1);
+                objects >>= 1;
             }
         }
-        Ok(true)
     }
+
+    /// In an object, steps over the key of the next member.
+    fn key_in(&mut self, objects: u32) {
+        if objects & 1 == 1 {
+            self.key();
+        }
+    }
+}
+
+/// The bracket that closes the innermost level.
+fn closing(objects: u32) -> u8 {
+    if objects & 1 == 1 { b'}' } else { b']' }
 }

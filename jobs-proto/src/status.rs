@@ -1,5 +1,7 @@
 //! The states of a job execution.
 
+use crate::text::{self, EscapedStr};
+
 /// The state of a job execution (official service model, `JobExecutionStatus`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum JobStatus {
@@ -34,19 +36,22 @@ impl JobStatus {
         Self::Canceled,
     ];
 
+    /// The names of [`Self::ALL`] on the wire.
+    const NAMES: [&'static str; 8] = [
+        "QUEUED",
+        "IN_PROGRESS",
+        "SUCCEEDED",
+        "FAILED",
+        "TIMED_OUT",
+        "REJECTED",
+        "REMOVED",
+        "CANCELED",
+    ];
+
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::Rejected => "REJECTED",
-            Self::Removed => "REMOVED",
-            Self::Canceled => "CANCELED",
-        }
+        text::nth(&Self::NAMES, self as usize)
     }
 
     /// The state with this name on the wire; case matters.
@@ -137,11 +142,10 @@ pub enum WireStatus {
 }
 
 impl WireStatus {
-    pub(crate) fn read(text: crate::EscapedStr<'_>) -> Self {
-        let known = JobStatus::ALL
-            .into_iter()
-            .find(|status| text.eq_str(status.as_str()));
-        known.map_or(Self::Unknown, Self::Known)
+    pub(crate) fn read(text: EscapedStr<'_>) -> Self {
+        let index = text.find_in(&JobStatus::NAMES);
+        let known = index.and_then(|index| JobStatus::ALL.get(usize::from(index)));
+        known.map_or(Self::Unknown, |status| Self::Known(*status))
     }
 
     /// The state, when it is one of the eight.

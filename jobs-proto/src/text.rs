@@ -2,6 +2,32 @@
 
 use core::fmt;
 
+/// The word with this number; empty behind the last one.
+pub(crate) const fn nth(words: &'static [&'static str], index: usize) -> &'static str {
+    let mut rest = words;
+    let mut index = index;
+    while let [first, tail @ ..] = rest {
+        if index == 0 {
+            return first;
+        }
+        index = index.wrapping_sub(1);
+        rest = tail;
+    }
+    ""
+}
+
+/// The number of the word that is `text`.
+pub(crate) fn find(words: &[&str], text: &[u8]) -> Option<u8> {
+    let mut index: u8 = 0;
+    for word in words {
+        if word.as_bytes() == text {
+            return Some(index);
+        }
+        index = index.wrapping_add(1);
+    }
+    None
+}
+
 /// The inside of a JSON string, still escaped, borrowed from the message.
 ///
 /// Every value that this crate hands out has been checked: escapes are complete, surrogates come
@@ -44,6 +70,18 @@ impl<'a> EscapedStr<'a> {
         match self.as_plain() {
             Some(plain) => plain == other,
             None => self.chars().eq(other.chars()),
+        }
+    }
+
+    /// The number of the first of these words that the text is, with escapes resolved.
+    pub(crate) fn find_in(&self, words: &[&str]) -> Option<u8> {
+        match self.as_plain() {
+            Some(plain) => find(words, plain.as_bytes()),
+            // Nobody escapes names without need, so this may be slow: it is short instead.
+            None => {
+                let word = words.iter().find(|word| self.eq_str(word))?;
+                find(words, word.as_bytes())
+            }
         }
     }
 
@@ -98,6 +136,16 @@ impl fmt::Display for EscapedStr<'_> {
 #[derive(Clone, Debug)]
 pub struct Chars<'a>(core::str::Chars<'a>);
 
+/// Whether this is the first half of a pair of UTF-16.
+pub(crate) fn is_high(unit: u32) -> bool {
+    unit & 0xFC00 == 0xD800
+}
+
+/// Whether this is the second half of a pair of UTF-16.
+pub(crate) fn is_low(unit: u32) -> bool {
+    unit & 0xFC00 == 0xDC00
+}
+
 impl Chars<'_> {
     fn hex4(&mut self) -> Option<u32> {
         let mut value = 0;
@@ -108,25 +156,24 @@ impl Chars<'_> {
     }
 
     fn escaped(&mut self) -> Option<char> {
-        match self.0.next()? {
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
+        Some(match self.0.next()? {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
             'u' => {
-                let unit = self.hex4()?;
-                if unit & 0xFC00 != 0xD800 {
-                    return char::from_u32(unit);
+                let mut code = self.hex4()?;
+                if is_high(code) {
+                    // The scanner has seen to it that `\uXXXX` with the other half follows.
+                    self.0.nth(1)?;
+                    let low = self.hex4()? & 0x3FF;
+                    code = 0x1_0000_u32.wrapping_add((code & 0x3FF) << 10) | low;
                 }
-                // The scanner has seen to it that `\uXXXX` with the other half follows.
-                self.0.next()?;
-                self.0.next()?;
-                let low = self.hex4()?;
-                char::from_u32(0x1_0000_u32.wrapping_add((unit & 0x3FF) << 10) | (low & 0x3FF))
+                return char::from_u32(code);
             }
-            same => Some(same),
-        }
+            same => same,
+        })
     }
 }
 

@@ -26,26 +26,19 @@ impl EpochSeconds {
     /// values are `None`: a strange time never fails a message.
     pub(crate) fn read(json: &[u8]) -> Option<Self> {
         let text = number::unquoted(json);
-        let end = text
-            .iter()
-            .position(|byte| *byte == b'.')
-            .unwrap_or(text.len());
-        let (digits, fraction) = text.split_at_checked(end)?;
-        if fraction.iter().skip(1).any(|byte| !byte.is_ascii_digit()) {
+        let others = text.iter().filter(|byte| !byte.is_ascii_digit()).count();
+        let end = text.iter().position(|byte| *byte == b'.');
+        if others > usize::from(end.is_some()) {
             return None;
         }
-        if digits.len() > DIGITS_MAX {
-            return None;
-        }
+        let len = end.unwrap_or(text.len());
         // Dropping three digits is the division by 1000 that small cores lack.
-        let seconds = if digits.len() >= MILLIS_DIGITS_MIN {
-            digits.get(..digits.len().wrapping_sub(3))?
-        } else {
-            digits
+        let seconds = match len {
+            ..MILLIS_DIGITS_MIN => len,
+            MILLIS_DIGITS_MIN..=DIGITS_MAX => len.wrapping_sub(3),
+            _ => return None,
         };
-        if !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
+        let seconds = text.get(..seconds)?;
         number::unsigned(seconds).map(Self)
     }
 }

@@ -35,11 +35,14 @@ impl<'b> Writer<'b> {
         self.len
     }
 
+    /// Not inlined: what is written is short, and the calls are many.
+    #[inline(never)]
     pub(crate) fn byte(&mut self, byte: u8) {
         if let Some(slot) = self.out.get_mut(self.len) {
             *slot = byte;
         }
-        self.len = self.len.saturating_add(1);
+        // What is written stands in memory, so its length cannot overflow.
+        self.len = self.len.wrapping_add(1);
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
@@ -53,7 +56,30 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn char(&mut self, char: char) {
-        self.bytes(char.encode_utf8(&mut [0; 4]).as_bytes());
+        let code = u32::from(char);
+        // How many bytes follow the first one, which begins with as many ones as there are bytes.
+        let follow: u32 = match code {
+            ..0x80 => return self.low_byte(code),
+            0x80..0x800 => 1,
+            0x800..0x1_0000 => 2,
+            _ => 3,
+        };
+        self.low_byte((0xF80 >> follow) | (code >> (follow.wrapping_mul(6))));
+        for left in (0..follow).rev() {
+            self.low_byte(0x80 | (code >> (left.wrapping_mul(6))) & 0x3F);
+        }
+    }
+
+    fn low_byte(&mut self, bits: u32) {
+        let [low, ..] = bits.to_le_bytes();
+        self.byte(low);
+    }
+
+    /// A key that needs no escaping, and its colon.
+    pub(crate) fn key(&mut self, key: &str) {
+        self.byte(b'"');
+        self.str(key);
+        self.str("\":");
     }
 
     pub(crate) fn int(&mut self, value: i64) {
@@ -61,8 +87,7 @@ impl<'b> Writer<'b> {
             self.byte(b'-');
         }
         let mut digits = [0; number::DIGITS_MAX];
-        let zeros = number::digits(value.unsigned_abs(), &mut digits);
-        self.bytes(digits.get(zeros..).unwrap_or(&[]));
+        self.bytes(number::print(value.unsigned_abs(), &mut digits));
     }
 
     pub(crate) fn finish(self) -> Result<&'b [u8], TooSmall> {

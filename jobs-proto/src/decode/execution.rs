@@ -1,8 +1,9 @@
 //! The messages that carry one execution: `notify-next`, *describe* and *start-next*.
 
-use super::salvage::Found;
-use super::{DecodeError, ErrorKind, StatusDetails, bounded};
-use crate::members::{self, Fields, Nested, Slot};
+use super::salvage::broken;
+use super::{DecodeError, ErrorKind, StatusDetails};
+use crate::members::{self, Out, Target};
+use crate::scan::Fault;
 use crate::{EpochSeconds, EscapedStr, JobId, ThingName, WireStatus};
 
 /// A message about one execution, or about none.
@@ -44,7 +45,7 @@ pub struct JobExecution<'a> {
     pub job_document: Option<&'a [u8]>,
 }
 
-const TOP: [&str; 2] = ["clientToken", "timestamp"];
+const TOP: [&str; 3] = ["clientToken", "timestamp", "execution"];
 
 const NAMES: [&str; 11] = [
     "jobId",
@@ -88,91 +89,70 @@ pub fn start_next_accepted(payload: &[u8]) -> Result<ExecutionMessage<'_>, Decod
 }
 
 /// The three messages have one shape.
+///
+/// The message is built in the place where it is returned: moving a whole one costs flash.
 fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
-    let (payload, length) = bounded(payload);
-    let mut top = [None; TOP.len()];
-    let mut slots = [None; NAMES.len()];
-    let mut whole = None;
-    let nested = Nested {
-        name: "execution",
-        whole: &mut whole,
-        names: &NAMES,
-        slots: &mut slots,
+    let mut result = Ok(ExecutionMessage {
+        client_token: None,
+        timestamp: None,
+        execution: Some(nothing()),
+    });
+    let Ok(message) = &mut result else {
+        return result;
     };
-    // Also what is too long is read as far as it may be, for the sake of its job id.
-    let read = members::read_message(payload, &TOP, &mut top, nested);
-    let fault = match length.and(read) {
-        Ok(()) => {
-            let mut fields = Fields::default();
-            let message = build(&mut fields, &top, &whole, &slots);
-            match fields.finish() {
-                Ok(()) => return Ok(message),
-                Err(fault) => fault,
-            }
+    let Some(job) = &mut message.execution else {
+        return result;
+    };
+    let mut top = [
+        Out::Text(&mut message.client_token),
+        Out::Time(&mut message.timestamp),
+        Out::Inner,
+    ];
+    let mut members = [
+        Out::Job(&mut job.job_id),
+        Out::Thing(&mut job.thing_name),
+        Out::Status(&mut job.status),
+        Out::Details(&mut job.status_details),
+        Out::Time(&mut job.queued_at),
+        Out::Time(&mut job.started_at),
+        Out::Time(&mut job.last_updated_at),
+        Out::Seconds(&mut job.approximate_seconds_before_timed_out),
+        Out::Int(&mut job.version_number),
+        Out::Int(&mut job.execution_number),
+        Out::Json(&mut job.job_document),
+    ];
+    let mut inner = Target::new(&NAMES, &mut members);
+    let fault = members::read_message(payload, &mut Target::new(&TOP, &mut top), &mut inner);
+    let (seen, at) = (inner.seen, inner.at);
+    let fault = match fault {
+        Some(fault) => fault,
+        None if job.job_id.is_present() => return result,
+        None if seen == 0 => {
+            // The guide calls the member "empty" when it means absent.
+            message.execution = None;
+            return result;
         }
-        Err(fault) => fault,
+        None => Fault {
+            kind: ErrorKind::MissingField,
+            at,
+        },
     };
-    let [client_token, _] = top;
-    let [job_id, _, _, _, queued_at, _, _, _, _, execution_number, _] = slots;
-    let found = Found([job_id, execution_number, queued_at, client_token]);
-    let salvage = found.salvage(payload, fault);
-    Err(DecodeError {
-        kind: fault.kind,
-        offset: fault.at,
-        salvage,
-    })
+    Err(broken(payload, fault, seen & 1 != 0, message))
 }
 
-fn build<'a>(
-    fields: &mut Fields,
-    [client_token, timestamp]: &[Slot<'a>; TOP.len()],
-    whole: &Slot<'a>,
-    slots: &[Slot<'a>; NAMES.len()],
-) -> ExecutionMessage<'a> {
-    let mut execution = None;
-    if let Some(raw) = fields.object(whole) {
-        execution = self::execution(fields, slots);
-        // The guide calls the member "empty" when it means absent.
-        if execution.is_none() && slots.iter().any(Option::is_some) {
-            fields.note(&raw, ErrorKind::MissingField);
-        }
+/// An execution of which nothing is known.
+fn nothing<'a>() -> JobExecution<'a> {
+    JobExecution {
+        job_id: JobId::ABSENT,
+        thing_name: None,
+        status: WireStatus::Absent,
+        status_details: None,
+        queued_at: None,
+        started_at: None,
+        last_updated_at: None,
+        approximate_seconds_before_timed_out: None,
+        version_number: None,
+        execution_number: None,
+        job_document: None,
     }
-    ExecutionMessage {
-        client_token: fields.string(client_token),
-        timestamp: members::time(timestamp),
-        execution,
-    }
-}
-
-/// `None` without a job id.
-fn execution<'a>(fields: &mut Fields, slots: &[Slot<'a>; NAMES.len()]) -> Option<JobExecution<'a>> {
-    let [
-        job_id,
-        thing_name,
-        status,
-        status_details,
-        queued_at,
-        started_at,
-        last_updated_at,
-        seconds_left,
-        version_number,
-        execution_number,
-        job_document,
-    ] = slots;
-    Some(JobExecution {
-        job_id: fields.job_id(job_id)?,
-        thing_name: fields.thing_name(thing_name),
-        status: fields.status(status),
-        status_details: fields.object(status_details).map(StatusDetails::new),
-        queued_at: members::time(queued_at),
-        started_at: members::time(started_at),
-        last_updated_at: members::time(last_updated_at),
-        // A hint, so a strange value is none.
-        approximate_seconds_before_timed_out: Fields::default()
-            .int(seconds_left)
-            .and_then(|seconds| u32::try_from(seconds).ok()),
-        version_number: fields.int(version_number),
-        execution_number: fields.int(execution_number),
-        job_document: members::present(job_document).map(|raw| raw.text),
-    })
 }

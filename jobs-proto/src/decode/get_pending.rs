@@ -1,9 +1,8 @@
 //! `…/get/accepted`: the lists of pending executions, on request.
 
 use super::summary::Naming;
-use super::{DecodeError, Summaries, bounded};
-use crate::members::{self, Fields};
-use crate::scan::Fault;
+use super::{DecodeError, Summaries};
+use crate::members::{self, Out, Target};
 use crate::{EpochSeconds, EscapedStr, JobStatus};
 
 /// The pending executions of this thing, or as many as fit
@@ -49,22 +48,17 @@ impl<'a> Pending<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
 pub fn get_pending_accepted(payload: &[u8]) -> Result<Pending<'_>, DecodeError<'_>> {
-    read(payload).map_err(DecodeError::from)
-}
-
-fn read(payload: &[u8]) -> Result<Pending<'_>, Fault> {
-    let (payload, length) = bounded(payload);
-    length?;
-    let mut slots = [None; 2];
-    super::flat(payload, &["clientToken", "timestamp"], &mut slots)?;
-    let [client_token, timestamp] = &slots;
-    let mut fields = Fields::default();
-    let pending = Pending {
-        client_token: fields.string(client_token),
-        timestamp: members::time(timestamp),
+    let mut pending = Pending {
+        client_token: None,
+        timestamp: None,
         payload,
     };
-    fields.finish()?;
-    pending.all().check()?;
-    Ok(pending)
+    let mut members = [
+        Out::Text(&mut pending.client_token),
+        Out::Time(&mut pending.timestamp),
+    ];
+    let mut outer = Target::new(&["clientToken", "timestamp"], &mut members);
+    let fault = members::read_message(payload, &mut outer, &mut Target::none());
+    let fault = fault.or_else(|| pending.all().fault());
+    fault.map_or(Ok(pending), |fault| Err(fault.into()))
 }

@@ -28,28 +28,3 @@ pub use salvage::Salvage;
 pub use status_details::{StatusDetails, StatusDetailsIter};
 pub use summary::{JobExecutionSummary, Summaries};
 pub use update::{ExecutionState, UpdateAccepted, update_accepted};
-
-use crate::limits::MQTT_PAYLOAD_LEN_MAX;
-use crate::members::{self, Slot};
-use crate::scan::{Fault, Scanner};
-
-/// At most one payload's worth of bytes, and the fault if there are more.
-fn bounded(bytes: &[u8]) -> (&[u8], Result<(), Fault>) {
-    match bytes.split_at_checked(MQTT_PAYLOAD_LEN_MAX) {
-        Some((head, rest)) if !rest.is_empty() => (
-            head,
-            Err(Fault {
-                kind: ErrorKind::TooLong,
-                at: MQTT_PAYLOAD_LEN_MAX,
-            }),
-        ),
-        _ => (bytes, Ok(())),
-    }
-}
-
-/// Reads a message in which no object is looked into on the way.
-fn flat<'a>(payload: &'a [u8], names: &[&str], slots: &mut [Slot<'a>]) -> Result<(), Fault> {
-    let mut scanner = Scanner::new(payload, 0);
-    members::read(&mut scanner, names, slots)?;
-    scanner.end()
-}

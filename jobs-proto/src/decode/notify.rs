@@ -1,8 +1,8 @@
 //! `…/notify`: the lists of pending executions changed.
 
 use super::summary::Naming;
-use super::{DecodeError, ErrorKind, Summaries, bounded};
-use crate::members::{self, Fields};
+use super::{DecodeError, ErrorKind, Summaries};
+use crate::members::{self, Out, Target};
 use crate::scan::Fault;
 use crate::{EpochSeconds, JobStatus};
 
@@ -50,27 +50,23 @@ impl<'a> Notify<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
 pub fn notify(payload: &[u8]) -> Result<Notify<'_>, DecodeError<'_>> {
-    read(payload).map_err(DecodeError::from)
-}
-
-fn read(payload: &[u8]) -> Result<Notify<'_>, Fault> {
-    let (payload, length) = bounded(payload);
-    length?;
-    let mut slots = [None; 2];
-    super::flat(payload, &["timestamp", "jobs"], &mut slots)?;
-    let [timestamp, jobs] = slots;
-    let mut fields = Fields::default();
-    let jobs = fields.object(&jobs);
-    fields.finish()?;
-    let jobs = jobs.ok_or(Fault {
-        kind: ErrorKind::MissingField,
-        at: payload.len(),
-    })?;
-    let notify = Notify {
-        timestamp: members::time(&timestamp),
+    let mut notify = Notify {
+        timestamp: None,
         payload,
-        jobs_at: jobs.at,
+        jobs_at: 0,
     };
-    notify.all().check()?;
-    Ok(notify)
+    let mut members = [
+        Out::Time(&mut notify.timestamp),
+        Out::Place(&mut notify.jobs_at),
+    ];
+    let mut outer = Target::new(&["timestamp", "jobs"], &mut members);
+    let mut fault = members::read_message(payload, &mut outer, &mut Target::none());
+    if notify.jobs_at == 0 {
+        fault = fault.or(Some(Fault {
+            kind: ErrorKind::MissingField,
+            at: payload.len(),
+        }));
+    }
+    let fault = fault.or_else(|| notify.all().fault());
+    fault.map_or(Ok(notify), |fault| Err(fault.into()))
 }

@@ -1,9 +1,8 @@
 //! `…/rejected`: the service refuses a request.
 
-use super::update::execution_state;
-use super::{DecodeError, ErrorKind, ExecutionState, bounded};
-use crate::members::{self, Fields};
-use crate::scan::Fault;
+use super::update::with_state;
+use super::{DecodeError, ErrorKind, ExecutionState};
+use crate::members::Out;
 use crate::{EpochSeconds, ErrorCode, EscapedStr};
 
 /// A request was refused.
@@ -27,44 +26,40 @@ pub struct Rejected<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message or has no `code`.
 pub fn rejected(payload: &[u8]) -> Result<Rejected<'_>, DecodeError<'_>> {
-    read(payload).map_err(DecodeError::from)
-}
-
-fn read(payload: &[u8]) -> Result<Rejected<'_>, Fault> {
-    let (payload, length) = bounded(payload);
-    length?;
-    let mut slots = [None; 5];
-    let names = [
-        "code",
-        "message",
-        "clientToken",
-        "timestamp",
-        "executionState",
-    ];
-    super::flat(payload, &names, &mut slots)?;
-    let [code, message, client_token, timestamp, state] = &slots;
-    let mut fields = Fields::default();
-    let code = fields.string(code);
-    let rejected = Rejected {
-        code: code.map_or(ErrorCode::Unknown, known),
-        message: fields.string(message),
-        client_token: fields.string(client_token),
-        timestamp: members::time(timestamp),
-        execution_state: execution_state(&mut fields, payload, state)?,
+    let mut code = None;
+    let mut rejected = Rejected {
+        code: ErrorCode::Unknown,
+        message: None,
+        client_token: None,
+        timestamp: None,
+        execution_state: None,
     };
-    fields.finish()?;
-    if code.is_none() {
-        return Err(Fault {
+    let members = [
+        Out::Text(&mut rejected.client_token),
+        Out::Time(&mut rejected.timestamp),
+        Out::Inner,
+        Out::Code(&mut code),
+        Out::Text(&mut rejected.message),
+    ];
+    let fault = with_state(payload, &NAMES, members, &mut rejected.execution_state);
+    match (fault, code) {
+        (Some(fault), _) => Err(fault.into()),
+        (None, Some(code)) => {
+            rejected.code = code;
+            Ok(rejected)
+        }
+        (None, None) => Err(DecodeError {
             kind: ErrorKind::MissingField,
-            at: payload.len(),
-        });
+            offset: payload.len(),
+            salvage: None,
+        }),
     }
-    Ok(rejected)
 }
 
-fn known(text: EscapedStr<'_>) -> ErrorCode {
-    let known = ErrorCode::ALL
-        .into_iter()
-        .find(|known| text.eq_str(known.as_str()));
-    known.unwrap_or(ErrorCode::Unknown)
-}
+const NAMES: [&str; 5] = [
+    "clientToken",
+    "timestamp",
+    "executionState",
+    "code",
+    "message",
+];

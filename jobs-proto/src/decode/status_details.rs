@@ -1,7 +1,7 @@
 //! The `statusDetails` of an execution, as the service returns them.
 
-use crate::members::Members;
-use crate::scan::{Raw, Scanner};
+use crate::members::{Members, string};
+use crate::scan::Scanner;
 use crate::text::EscapedStr;
 
 /// The `statusDetails` of an execution: text by name, in the order of the message.
@@ -14,8 +14,8 @@ pub struct StatusDetails<'a> {
 
 impl<'a> StatusDetails<'a> {
     /// The caller has checked that this is an object.
-    pub(crate) fn new(raw: Raw<'a>) -> Self {
-        Self { text: raw.text }
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { text }
     }
 
     /// The JSON object as it was received.
@@ -61,7 +61,7 @@ impl<'a> Iterator for StatusDetailsIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (name, value) = self.members.next_member()?;
-            if let Some(value) = value.string() {
+            if let Some(value) = string(value) {
                 return Some((name, value));
             }
         }

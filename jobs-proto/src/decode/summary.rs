@@ -1,7 +1,7 @@
 //! Lists of executions, read entry by entry.
 
 use super::ErrorKind;
-use crate::members::{self, Fields, Members};
+use crate::members::{self, Members, Out, Target};
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
 use crate::{EpochSeconds, JobId, JobStatus, WireStatus};
@@ -46,16 +46,15 @@ pub(super) enum Naming {
 impl Naming {
     /// The state of the lines in the list with this name; `None` if that is no list.
     fn status(self, name: EscapedStr<'_>) -> Option<WireStatus> {
-        match self {
-            Self::Status => Some(WireStatus::read(name)),
-            Self::Pending if name.eq_str("inProgressJobs") => {
-                Some(WireStatus::Known(JobStatus::InProgress))
-            }
-            Self::Pending if name.eq_str("queuedJobs") => {
-                Some(WireStatus::Known(JobStatus::Queued))
-            }
-            Self::Pending => None,
+        if self == Self::Status {
+            return Some(WireStatus::read(name));
         }
+        Some(WireStatus::Known(
+            match name.find_in(&["inProgressJobs", "queuedJobs"])? {
+                0 => JobStatus::InProgress,
+                _ => JobStatus::Queued,
+            },
+        ))
     }
 }
 
@@ -70,7 +69,6 @@ pub struct Summaries<'a> {
     wanted: Option<JobStatus>,
     /// States whose list was met, one bit each.
     seen: u8,
-    done: bool,
 }
 
 impl<'a> Summaries<'a> {
@@ -88,114 +86,113 @@ impl<'a> Summaries<'a> {
             list: None,
             wanted,
             seen: 0,
-            done: false,
         }
     }
 
     /// Reads everything once, so that later readers meet no fault.
-    pub(super) fn check(mut self) -> Result<(), Fault> {
-        while self.step()?.is_some() {}
-        Ok(())
+    pub(super) fn fault(mut self) -> Option<Fault> {
+        while self.next().is_some() {}
+        self.lists.scanner.fault()
     }
 
-    fn step(&mut self) -> Result<Option<JobExecutionSummary<'a>>, Fault> {
-        while !self.done {
-            let line = match self.list {
-                Some(status) => self.line(status)?,
-                None => {
-                    self.open_list()?;
-                    None
-                }
-            };
-            if line.is_some() {
-                return Ok(line);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Goes to the first line of the next list.
-    fn open_list(&mut self) -> Result<(), Fault> {
-        let Some(name) = self.lists.next_key()? else {
-            self.done = true;
-            return Ok(());
+    /// Goes to the first line of the next list; false if there is none.
+    fn open_list(&mut self) -> bool {
+        let Some(name) = self.lists.next_key() else {
+            // What follows belongs to another object.
+            self.lists.scanner.close();
+            return false;
         };
-        let status = self.naming.status(name);
         let scanner = &mut self.lists.scanner;
         let token = scanner.next_token();
-        if let Some(WireStatus::Known(status)) = status {
+        let Some(status) = self.naming.status(name) else {
+            scanner.value();
+            return true;
+        };
+        if let WireStatus::Known(status) = status {
             let bit = 1_u8.wrapping_shl(status as u32);
             if self.seen & bit != 0 {
-                return Err(scanner.fault(ErrorKind::DuplicateKey));
+                scanner.fail(ErrorKind::DuplicateKey);
             }
             self.seen |= bit;
         }
-        match (status, token) {
-            (Some(status), Some(b'[')) => {
+        match token {
+            b'[' => {
                 scanner.bump();
-                self.list = Some(status);
-                if scanner.next_token() == Some(b']') {
+                if scanner.next_token() == b']' {
                     scanner.bump();
-                    self.list = None;
+                } else {
+                    self.list = Some(status);
                 }
-                Ok(())
             }
-            (Some(_), Some(b'n')) | (None, _) => scanner.value().map(|_| ()),
-            (Some(_), Some(_)) => Err(scanner.fault(ErrorKind::WrongType)),
-            (Some(_), None) => Err(scanner.unexpected()),
+            b'n' => {
+                scanner.value();
+            }
+            _ => scanner.unexpected_or(ErrorKind::WrongType),
         }
+        true
     }
 
-    /// Reads one line and what follows it; `None` if it is not wanted.
-    fn line(&mut self, status: WireStatus) -> Result<Option<JobExecutionSummary<'a>>, Fault> {
+    /// Reads one line and what follows it; false after a fault.
+    fn line(&mut self, line: &mut JobExecutionSummary<'a>) -> bool {
+        self.lists.scanner.next_token();
+        let at = self.lists.scanner.at();
+        let mut members = [
+            Out::Job(&mut line.job_id),
+            Out::Int(&mut line.execution_number),
+            Out::Time(&mut line.queued_at),
+            Out::Time(&mut line.started_at),
+            Out::Time(&mut line.last_updated_at),
+            Out::Int(&mut line.version_number),
+        ];
+        let mut target = Target::new(&NAMES, &mut members);
+        self.lists.restart();
+        let mut fault = members::read(&mut self.lists, &mut target, &mut Target::none());
         let scanner = &mut self.lists.scanner;
-        scanner.next_token();
-        let missing = scanner.fault(ErrorKind::MissingField);
-        let mut slots = [None; NAMES.len()];
-        members::read(scanner, &NAMES, &mut slots)?;
         match scanner.next_token() {
-            Some(b',') => {}
-            Some(b']') => self.list = None,
-            _ => return Err(scanner.unexpected()),
+            b',' => {}
+            b']' => self.list = None,
+            _ => scanner.unexpected(),
         }
         scanner.bump();
-        let [
-            job_id,
-            execution_number,
-            queued_at,
-            started_at,
-            last_updated_at,
-            version_number,
-        ] = &slots;
-        let mut fields = Fields::default();
-        let job_id = fields.job_id(job_id);
-        let execution_number = fields.int(execution_number);
-        let version_number = fields.int(version_number);
-        fields.finish()?;
-        let line = JobExecutionSummary {
-            job_id: job_id.ok_or(missing)?,
-            status,
-            execution_number,
-            queued_at: members::time(queued_at),
-            started_at: members::time(started_at),
-            last_updated_at: members::time(last_updated_at),
-            version_number,
-        };
-        Ok(self
-            .wanted
-            .is_none_or(|wanted| status.is(wanted))
-            .then_some(line))
+        if !line.job_id.is_present() {
+            let kind = ErrorKind::MissingField;
+            fault = fault.or(Some(Fault { kind, at }));
+        }
+        if let Some(fault) = fault {
+            scanner.fail_at(fault.kind, fault.at);
+        }
+        scanner.is_sound()
     }
 }
 
 impl<'a> Iterator for Summaries<'a> {
     type Item = JobExecutionSummary<'a>;
 
+    /// The payload was checked as a whole, so no fault can come up; it would end the iteration.
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.step();
-        // The payload was checked as a whole, so a fault cannot come up here; it would end it.
-        self.done |= !matches!(line, Ok(Some(_)));
-        line.ok().flatten()
+        loop {
+            let Some(status) = self.list else {
+                if self.open_list() {
+                    continue;
+                }
+                return None;
+            };
+            let mut line = JobExecutionSummary {
+                job_id: JobId::ABSENT,
+                status,
+                execution_number: None,
+                queued_at: None,
+                started_at: None,
+                last_updated_at: None,
+                version_number: None,
+            };
+            if !self.line(&mut line) {
+                return None;
+            }
+            if self.wanted.is_none_or(|wanted| status.is(wanted)) {
+                return Some(line);
+            }
+        }
     }
 }
 

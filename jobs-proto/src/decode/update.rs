@@ -1,8 +1,8 @@
 //! `…/update/accepted`, and the state that replies to updates can carry.
 
-use super::{DecodeError, StatusDetails, bounded};
-use crate::members::{self, Fields, Slot};
-use crate::scan::{Fault, Scanner};
+use super::{DecodeError, StatusDetails};
+use crate::members::{self, Out, Target};
+use crate::scan::Fault;
 use crate::{EpochSeconds, EscapedStr, WireStatus};
 
 /// An update was accepted.
@@ -35,43 +35,51 @@ pub struct ExecutionState<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message.
 pub fn update_accepted(payload: &[u8]) -> Result<UpdateAccepted<'_>, DecodeError<'_>> {
-    read(payload).map_err(DecodeError::from)
-}
-
-fn read(payload: &[u8]) -> Result<UpdateAccepted<'_>, Fault> {
-    let (payload, length) = bounded(payload);
-    length?;
-    let mut slots = [None; 4];
-    let names = ["clientToken", "timestamp", "executionState", "jobDocument"];
-    super::flat(payload, &names, &mut slots)?;
-    let [client_token, timestamp, state, job_document] = &slots;
-    let mut fields = Fields::default();
-    let update = UpdateAccepted {
-        client_token: fields.string(client_token),
-        timestamp: members::time(timestamp),
-        execution_state: execution_state(&mut fields, payload, state)?,
-        job_document: members::present(job_document).map(|raw| raw.text),
+    let mut update = UpdateAccepted {
+        client_token: None,
+        timestamp: None,
+        execution_state: None,
+        job_document: None,
     };
-    fields.finish()?;
-    Ok(update)
+    let members = [
+        Out::Text(&mut update.client_token),
+        Out::Time(&mut update.timestamp),
+        Out::Inner,
+        Out::Json(&mut update.job_document),
+        Out::Inner,
+    ];
+    let names = &["clientToken", "timestamp", "executionState", "jobDocument"];
+    match with_state(payload, names, members, &mut update.execution_state) {
+        None => Ok(update),
+        Some(fault) => Err(fault.into()),
+    }
 }
 
-/// Reads the `executionState` of a reply.
-pub(super) fn execution_state<'a>(
-    fields: &mut Fields,
+/// Reads a message that may have a state in the member that is [`Out::Inner`].
+///
+/// There may be more places than names; the last ones stay unused.
+pub(super) fn with_state<'a>(
     payload: &'a [u8],
-    slot: &Slot<'a>,
-) -> Result<Option<ExecutionState<'a>>, Fault> {
-    let Some(raw) = fields.object(slot) else {
-        return Ok(None);
-    };
-    let mut slots = [None; 3];
-    let names = ["status", "statusDetails", "versionNumber"];
-    members::read(&mut Scanner::new(payload, raw.at), &names, &mut slots)?;
-    let [status, status_details, version_number] = &slots;
-    Ok(Some(ExecutionState {
-        status: fields.status(status),
-        status_details: fields.object(status_details).map(StatusDetails::new),
-        version_number: fields.int(version_number),
-    }))
+    names: &'static [&'static str],
+    outs: [Out<'_, 'a>; 5],
+    state: &mut Option<ExecutionState<'a>>,
+) -> Option<Fault> {
+    let found = state.insert(ExecutionState {
+        status: WireStatus::Absent,
+        status_details: None,
+        version_number: None,
+    });
+    let mut members = [
+        Out::Status(&mut found.status),
+        Out::Details(&mut found.status_details),
+        Out::Int(&mut found.version_number),
+    ];
+    // Moved, so that both targets may live as long as this call.
+    let mut outs = outs;
+    let mut inner = Target::new(&["status", "statusDetails", "versionNumber"], &mut members);
+    let fault = members::read_message(payload, &mut Target::new(names, &mut outs), &mut inner);
+    if inner.at == 0 {
+        *state = None;
+    }
+    fault
 }

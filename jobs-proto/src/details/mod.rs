@@ -60,21 +60,27 @@ impl fmt::Display for DetailsError {
 impl core::error::Error for DetailsError {}
 
 pub(crate) fn check_key(key: &str) -> Result<(), DetailsError> {
-    id::check(key, STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing).map_err(|_| DetailsError::BadKey)
+    id::check(key.as_bytes(), STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing)
+        .map_err(|_| DetailsError::BadKey)
 }
 
-/// Any form of pairs, by number.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Pairs(&'a [(&'a str, &'a str)]),
-    Packed(PackedDetails<'a>),
+/// Any form of pairs.
+#[derive(Clone)]
+struct Source<'a> {
+    pairs: &'a [(&'a str, &'a str)],
+    packed: PackedIter<'a>,
 }
 
-impl<'a> Source<'a> {
-    fn pair(self, index: usize) -> Option<(&'a str, &'a str)> {
-        match self {
-            Self::Pairs(pairs) => pairs.get(index).copied(),
-            Self::Packed(packed) => packed.iter().nth(index),
+impl<'a> Iterator for Source<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.pairs.split_first() {
+            Some((first, rest)) => {
+                self.pairs = rest;
+                Some(*first)
+            }
+            None => self.packed.next(),
         }
     }
 }
@@ -82,30 +88,28 @@ impl<'a> Source<'a> {
 impl Details<'_> {
     /// Writes the object; nothing for [`Details::Unchanged`].
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), DetailsError> {
-        let source = match *self {
+        let (pairs, packed) = match *self {
             Self::Unchanged => return Ok(()),
-            Self::Pairs(pairs) => Source::Pairs(pairs),
-            Self::Packed(packed) => Source::Packed(packed),
+            Self::Pairs(pairs) => (pairs, PackedDetails(&[])),
+            Self::Packed(packed) => (&[][..], packed),
         };
-        writer.byte(b'{');
+        let packed = packed.iter();
+        let all = Source { pairs, packed };
+        let mut separator = b'{';
         let mut index: usize = 0;
-        while let Some((key, value)) = source.pair(index) {
+        for (key, value) in all.clone() {
             check_key(key)?;
             if index >= STATUS_DETAILS_PAIRS_MAX {
                 return Err(DetailsError::TooManyPairs);
             }
-            if (0..index)
-                .filter_map(|at| source.pair(at))
-                .any(|(other, _)| other == key)
-            {
+            if all.clone().take(index).any(|(other, _)| other == key) {
                 return Err(DetailsError::DuplicateKey);
             }
-            if index > 0 {
-                writer.byte(b',');
-            }
+            index = index.wrapping_add(1);
+            writer.byte(separator);
+            separator = b',';
+            writer.key(key);
             writer.byte(b'"');
-            writer.str(key);
-            writer.str("\":\"");
             let before = writer.len();
             for char in scrub(value) {
                 // Scrubbing leaves nothing else that JSON escapes.
@@ -118,7 +122,9 @@ impl Details<'_> {
                 return Err(DetailsError::EmptyValue);
             }
             writer.byte(b'"');
-            index = index.wrapping_add(1);
+        }
+        if index == 0 {
+            writer.byte(separator);
         }
         writer.byte(b'}');
         Ok(())

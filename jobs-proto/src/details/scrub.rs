@@ -46,46 +46,52 @@ impl Iterator for Scrubbed<'_> {
     }
 }
 
-/// Ranges of `\p{C}` below U+10000, from Unicode 16 (`Cc`, `Cf`, `Co`, noncharacters).
-const ILLEGAL: [(u16, u16); 16] = [
-    (0x0000, 0x001F),
-    (0x007F, 0x009F),
-    (0x00AD, 0x00AD),
-    (0x0600, 0x0605),
-    (0x061C, 0x061C),
-    (0x06DD, 0x06DD),
-    (0x070F, 0x070F),
-    (0x0890, 0x0891),
-    (0x08E2, 0x08E2),
-    (0x180E, 0x180E),
-    (0x200B, 0x200F),
-    (0x202A, 0x202E),
-    (0x2060, 0x206F),
-    (0xE000, 0xF8FF),
-    (0xFDD0, 0xFDEF),
-    (0xFEFF, 0xFEFF),
+/// A range of code points: the first one, and how many follow it in the lowest twelve bits.
+const fn range(first: u32, last: u32) -> u32 {
+    let follow = last.wrapping_sub(first);
+    assert!(follow < 1 << 12 && first < 1 << 20);
+    (first << 12) | follow
+}
+
+/// Ranges of `\p{C}` below U+E0000, from Unicode 16 (`Cc`, `Cf`, `Co`, noncharacters); the last
+/// two code points of each plane come to them.
+const ILLEGAL: [u32; 23] = [
+    range(0x0000, 0x001F),
+    range(0x007F, 0x009F),
+    range(0x00AD, 0x00AD),
+    range(0x0600, 0x0605),
+    range(0x061C, 0x061C),
+    range(0x06DD, 0x06DD),
+    range(0x070F, 0x070F),
+    range(0x0890, 0x0891),
+    range(0x08E2, 0x08E2),
+    range(0x180E, 0x180E),
+    range(0x200B, 0x200F),
+    range(0x202A, 0x202E),
+    range(0x2060, 0x206F),
+    range(0xE000, 0xEFFF),
+    range(0xF000, 0xF8FF),
+    range(0xFDD0, 0xFDEF),
+    range(0xFEFF, 0xFEFF),
+    range(0xFFF0, 0xFFFB),
+    range(0x110BD, 0x110BD),
+    range(0x110CD, 0x110CD),
+    range(0x13430, 0x1343F),
+    range(0x1BCA0, 0x1BCA3),
+    range(0x1D173, 0x1D17A),
 ];
+
+/// From here on there are tags, variation selectors and private use; planes 3 to 13 end with
+/// nothing else.
+const ILLEGAL_FROM: u32 = 0xE0000;
 
 fn is_legal(char: char) -> bool {
     let code = u32::from(char);
     if (0x20..0x7F).contains(&code) {
         return true;
     }
-    match u16::try_from(code) {
-        Ok(code) => {
-            code < 0xFFF0
-                && !ILLEGAL
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&code))
-                || matches!(code, 0xFFFC | 0xFFFD)
-        }
-        Err(_) => {
-            !matches!(
-                code,
-                0x110BD | 0x110CD | 0x13430..=0x1343F | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A
-                    // Tags, variation selectors and private use; planes 3 to 13 end with nothing else.
-                    | 0xE0000..
-            ) && code & 0xFFFE != 0xFFFE
-        }
-    }
+    let listed = ILLEGAL
+        .iter()
+        .any(|range| code.wrapping_sub(range >> 12) <= range & 0xFFF);
+    !listed && code < ILLEGAL_FROM && code & 0xFFFE != 0xFFFE
 }

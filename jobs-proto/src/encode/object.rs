@@ -2,7 +2,7 @@
 
 use super::EncodeError;
 use crate::ClientToken;
-use crate::details::Details;
+use crate::details::{Details, DetailsError};
 use crate::limits::{
     CLIENT_TOKEN_LEN_MAX, STATUS_DETAILS_KEY_LEN_MAX, STATUS_DETAILS_PAIRS_MAX,
     STATUS_DETAILS_VALUE_LEN_MAX,
@@ -12,6 +12,8 @@ use crate::write::Writer;
 /// Writes one JSON object.
 pub(super) struct Object<'b> {
     writer: Writer<'b>,
+    /// Why its details are not legal; told at the end.
+    error: Option<DetailsError>,
 }
 
 /// Longest decimal number, in bytes: `i64::MIN`.
@@ -30,16 +32,17 @@ impl<'b> Object<'b> {
     pub(super) fn new(out: &'b mut [u8]) -> Self {
         let mut writer = Writer::new(out);
         writer.byte(b'{');
-        Self { writer }
+        Self {
+            writer,
+            error: None,
+        }
     }
 
     fn key(&mut self, key: &str) {
         if self.writer.len() > 1 {
             self.writer.byte(b',');
         }
-        self.writer.byte(b'"');
-        self.writer.str(key);
-        self.writer.str("\":");
+        self.writer.key(key);
     }
 
     /// A text that needs no escaping.
@@ -68,16 +71,18 @@ impl<'b> Object<'b> {
         self.writer.str(if value { "true" } else { "false" });
     }
 
-    pub(super) fn details(&mut self, details: &Details<'_>) -> Result<(), EncodeError> {
-        if details.is_unchanged() {
-            return Ok(());
+    pub(super) fn details(&mut self, details: &Details<'_>) {
+        if !details.is_unchanged() {
+            self.key("statusDetails");
+            self.error = details.write(&mut self.writer).err();
         }
-        self.key("statusDetails");
-        Ok(details.write(&mut self.writer)?)
     }
 
     pub(super) fn finish(mut self) -> Result<&'b [u8], EncodeError> {
         self.writer.byte(b'}');
-        Ok(self.writer.finish()?)
+        match self.error {
+            Some(error) => Err(EncodeError::Details(error)),
+            None => Ok(self.writer.finish()?),
+        }
     }
 }

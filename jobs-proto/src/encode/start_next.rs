@@ -54,7 +54,7 @@ impl StartNext<'_> {
     /// [`EncodeError::Details`] when the status details are not legal.
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
-        object.details(&self.status_details)?;
+        object.details(&self.status_details);
         let minutes = self
             .step_timeout_minutes
             .map(|timeout| i64::from(timeout.minutes()));

@@ -73,7 +73,7 @@ impl Update<'_> {
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
         object.plain("status", self.status.as_str());
-        object.details(&self.status_details)?;
+        object.details(&self.status_details);
         object.int("expectedVersion", self.expected_version);
         object.int("executionNumber", self.execution_number);
         if self.include_job_execution_state {

@@ -1,6 +1,7 @@
 //! Subscription filters.
 
 use super::path;
+use crate::text;
 use crate::{ThingName, TooSmall};
 
 /// A subscription filter for messages to one thing.
@@ -27,6 +28,17 @@ pub enum Filter {
     UpdateReplies,
 }
 
+/// What follows `jobs/`, in the order of [`Filter::ALL`].
+const NAMES: [&str; 7] = [
+    "notify",
+    "notify-next",
+    "$next/get/+",
+    "get/+",
+    "start-next/+",
+    "+/get/+",
+    "+/update/+",
+];
+
 impl Filter {
     /// All seven.
     pub const ALL: [Self; 7] = [
@@ -48,17 +60,7 @@ impl Filter {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
-        let mut writer = path::start(thing, out);
-        writer.str(match self {
-            Self::Notify => "notify",
-            Self::NotifyNext => "notify-next",
-            Self::DescribeNextReplies => "$next/get/+",
-            Self::GetPendingReplies => "get/+",
-            Self::StartNextReplies => "start-next/+",
-            Self::DescribeReplies => "+/get/+",
-            Self::UpdateReplies => "+/update/+",
-        });
-        writer.finish_str()
+        path::write(thing, &[text::nth(&NAMES, *self as usize)], out)
     }
 
     /// The exact length of the filter for `thing`, in bytes.

@@ -1,7 +1,7 @@
 //! Topics on which messages arrive.
 
 use super::TopicError;
-use super::path::{self, Api, Ending};
+use super::path::{self, Api, Ending, Path};
 use crate::{JobId, ThingName, TooSmall};
 
 /// Whether a request was accepted.
@@ -58,20 +58,20 @@ impl<'a> InboundTopic<'a> {
     /// assert_eq!(InboundTopic::parse(topic, thing), Err(TopicError::OtherThing));
     /// ```
     pub fn parse(topic: &'a str, thing: ThingName<'_>) -> Result<Self, TopicError> {
-        let (api, ending) = path::parse(topic, thing)?;
-        let reply = match ending {
+        let path = path::parse(topic, thing)?;
+        let reply = match path.ending {
             Ending::Accepted => Some(Reply::Accepted),
             Ending::Rejected => Some(Reply::Rejected),
             Ending::Plain => None,
         };
-        match (api, reply) {
+        match (path.api, reply) {
             (Api::Notify, None) => Ok(Self::Notify),
             (Api::NotifyNext, None) => Ok(Self::NotifyNext),
             (Api::GetPending, Some(reply)) => Ok(Self::GetPending(reply)),
             (Api::StartNext, Some(reply)) => Ok(Self::StartNext(reply)),
             (Api::DescribeNext, Some(reply)) => Ok(Self::DescribeNext(reply)),
-            (Api::Describe(job), Some(reply)) => Ok(Self::Describe(job, reply)),
-            (Api::Update(job), Some(reply)) => Ok(Self::Update(job, reply)),
+            (Api::Describe, Some(reply)) => Ok(Self::Describe(path.job, reply)),
+            (Api::Update, Some(reply)) => Ok(Self::Update(path.job, reply)),
             (Api::Notify | Api::NotifyNext, Some(_)) => Err(TopicError::Malformed),
             (_, None) => Err(TopicError::WrongDirection),
         }
@@ -83,21 +83,20 @@ impl<'a> InboundTopic<'a> {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
-        let (api, reply) = match *self {
-            Self::GetPending(reply) => (Api::GetPending, Some(reply)),
-            Self::StartNext(reply) => (Api::StartNext, Some(reply)),
-            Self::DescribeNext(reply) => (Api::DescribeNext, Some(reply)),
-            Self::Describe(job, reply) => (Api::Describe(job), Some(reply)),
-            Self::Update(job, reply) => (Api::Update(job), Some(reply)),
-            Self::Notify => (Api::Notify, None),
-            Self::NotifyNext => (Api::NotifyNext, None),
+        let ending = |reply| match reply {
+            Reply::Accepted => Ending::Accepted,
+            Reply::Rejected => Ending::Rejected,
         };
-        let ending = match reply {
-            None => Ending::Plain,
-            Some(Reply::Accepted) => Ending::Accepted,
-            Some(Reply::Rejected) => Ending::Rejected,
+        let path = match *self {
+            Self::GetPending(reply) => Path::new(Api::GetPending, ending(reply)),
+            Self::StartNext(reply) => Path::new(Api::StartNext, ending(reply)),
+            Self::DescribeNext(reply) => Path::new(Api::DescribeNext, ending(reply)),
+            Self::Describe(job, reply) => Path::of(Api::Describe, job, ending(reply)),
+            Self::Update(job, reply) => Path::of(Api::Update, job, ending(reply)),
+            Self::Notify => Path::new(Api::Notify, Ending::Plain),
+            Self::NotifyNext => Path::new(Api::NotifyNext, Ending::Plain),
         };
-        path::write(api, ending, thing, out)
+        path.write(thing, out)
     }
 
     /// The exact length of the topic for `thing`, in bytes.

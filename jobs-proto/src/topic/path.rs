@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::text;
 use crate::write::Writer;
 use crate::{JobId, ThingName, TooSmall};
 
@@ -34,149 +35,154 @@ impl fmt::Display for TopicError {
 
 impl core::error::Error for TopicError {}
 
-/// The API that a topic belongs to.
+/// The API that a topic belongs to; the order is that of [`NAMES`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Api<'a> {
+pub(super) enum Api {
     GetPending,
     StartNext,
-    DescribeNext,
-    Describe(JobId<'a>),
-    Update(JobId<'a>),
     Notify,
     NotifyNext,
+    DescribeNext,
+    /// Of the job in [`Path::job`].
+    Describe,
+    /// Of the job in [`Path::job`].
+    Update,
 }
+
+/// What follows the job, or `jobs/`; the first four have no other levels.
+const NAMES: [&str; 7] = [
+    "get",
+    "start-next",
+    "notify",
+    "notify-next",
+    "$next/get",
+    "/get",
+    "/update",
+];
 
 /// What comes last in a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ending {
-    /// A request, or a notification.
-    Plain,
     Accepted,
     Rejected,
+    /// A request, or a notification.
+    Plain,
 }
 
-impl Ending {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Accepted => "/accepted",
-            Self::Rejected => "/rejected",
-        }
+const ENDINGS: [&str; 2] = ["/accepted", "/rejected"];
+
+/// What follows `jobs/` in a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Path<'a> {
+    pub(super) api: Api,
+    pub(super) job: JobId<'a>,
+    pub(super) ending: Ending,
+}
+
+impl<'a> Path<'a> {
+    /// A path without a job.
+    pub(super) const fn new(api: Api, ending: Ending) -> Self {
+        Self::of(api, JobId::ABSENT, ending)
     }
 
-    fn parse(level: Option<&str>) -> Result<Self, TopicError> {
-        match level {
-            None => Ok(Self::Plain),
-            Some("accepted") => Ok(Self::Accepted),
-            Some("rejected") => Ok(Self::Rejected),
-            Some(_) => Err(TopicError::Malformed),
-        }
+    pub(super) const fn of(api: Api, job: JobId<'a>, ending: Ending) -> Self {
+        Self { api, job, ending }
     }
 }
 
 const PREFIX: &str = "$aws/things/";
 const JOBS: &str = "/jobs/";
 
-/// Cuts off the first level.
-fn cut(topic: &str) -> (&str, Option<&str>) {
-    let slash = topic.as_bytes().iter().position(|byte| *byte == b'/');
-    match slash.and_then(|at| topic.split_at_checked(at)) {
-        Some((level, rest)) => (level, rest.strip_prefix('/')),
-        None => (topic, None),
-    }
-}
-
 /// Parses what follows `jobs/` in a topic of `thing`.
-pub(super) fn parse<'a>(
-    topic: &'a str,
-    thing: ThingName<'_>,
-) -> Result<(Api<'a>, Ending), TopicError> {
-    let rest = topic.strip_prefix(PREFIX).ok_or(TopicError::NotJobs)?;
-    let (name, tail) = cut(rest);
-    let tail = tail
-        .and_then(|tail| tail.strip_prefix("jobs/"))
-        .ok_or(TopicError::NotJobs)?;
-    if name != thing.as_str() {
+pub(super) fn parse<'a>(topic: &'a str, thing: ThingName<'_>) -> Result<Path<'a>, TopicError> {
+    let rest = topic.as_bytes().strip_prefix(PREFIX.as_bytes());
+    let rest = rest.ok_or(TopicError::NotJobs)?;
+    let mut levels = rest.split(|byte| *byte == b'/');
+    let mut next = || levels.next();
+    let (name, jobs, first) = (next(), next(), next());
+    let Some(first) = first.filter(|_| jobs == Some(b"jobs")) else {
+        return Err(TopicError::NotJobs);
+    };
+    if name != Some(thing.as_str().as_bytes()) {
         return Err(TopicError::OtherThing);
     }
-    let (first, rest) = cut(tail);
-    let (second, rest) = match rest.map(cut) {
-        None => return thing_level(first),
-        Some((second, rest)) => (second, rest),
+    let (second, third, more) = (next(), next(), next());
+    let last = third.or(second);
+    let ending = match last.and_then(|level| text::find(&["accepted", "rejected"], level)) {
+        Some(0) => Ending::Accepted,
+        Some(_) => Ending::Rejected,
+        None => Ending::Plain,
     };
-    if second.starts_with("namespace-") {
-        return Err(TopicError::Namespaced);
-    }
-    match (second, rest) {
-        ("accepted" | "rejected", None) => {
-            let api = match first {
-                "get" => Api::GetPending,
-                "start-next" => Api::StartNext,
-                _ => return Err(TopicError::Malformed),
-            };
-            Ok((api, Ending::parse(Some(second))?))
-        }
-        ("get", ending) if first == "$next" => Ok((Api::DescribeNext, Ending::parse(ending)?)),
-        ("get", ending) => Ok((Api::Describe(job(first)?), Ending::parse(ending)?)),
-        ("update", ending) => Ok((Api::Update(job(first)?), Ending::parse(ending)?)),
-        _ => Err(TopicError::Malformed),
-    }
-}
-
-fn job(level: &str) -> Result<JobId<'_>, TopicError> {
-    JobId::new(level).map_err(|_| TopicError::Malformed)
-}
-
-fn thing_level<'a>(level: &str) -> Result<(Api<'a>, Ending), TopicError> {
-    let api = match level {
-        "get" => Api::GetPending,
-        "start-next" => Api::StartNext,
-        "notify" => Api::Notify,
-        "notify-next" => Api::NotifyNext,
-        other => {
-            let name = other.strip_prefix("notify-").unwrap_or("");
-            let name = name.strip_prefix("next-").unwrap_or(name);
-            return Err(if name.starts_with("namespace-") {
-                TopicError::Namespaced
-            } else {
-                TopicError::Malformed
-            });
-        }
+    let answers = ending != Ending::Plain;
+    let inner = if third.is_none() && answers {
+        None
+    } else {
+        second
     };
-    Ok((api, Ending::Plain))
+    let api = match inner {
+        None => match text::find(&NAMES, first) {
+            Some(0) => Some(Api::GetPending),
+            Some(1) => Some(Api::StartNext),
+            Some(2) if !answers => Some(Api::Notify),
+            Some(3) if !answers => Some(Api::NotifyNext),
+            _ => None,
+        },
+        Some(_) if more.is_some() || third.is_some() && !answers => None,
+        Some(b"get") if first == b"$next" => Some(Api::DescribeNext),
+        Some(b"get") => Some(Api::Describe),
+        Some(b"update") => Some(Api::Update),
+        Some(_) => None,
+    };
+    let job = match api {
+        Some(Api::Describe | Api::Update) => JobId::read(first),
+        _ => Some(JobId::ABSENT),
+    };
+    match (api, job) {
+        (Some(api), Some(job)) => Ok(Path { api, job, ending }),
+        _ => Err(malformed(first, second)),
+    }
 }
 
-pub(super) fn start<'b>(thing: ThingName<'_>, out: &'b mut [u8]) -> Writer<'b> {
+/// The fault of a topic in which these levels mean nothing.
+fn malformed(first: &[u8], second: Option<&[u8]>) -> TopicError {
+    let level = second.unwrap_or_else(|| {
+        let name = first.strip_prefix(b"notify-").unwrap_or(b"");
+        name.strip_prefix(b"next-").unwrap_or(name)
+    });
+    if level.starts_with(b"namespace-") {
+        TopicError::Namespaced
+    } else {
+        TopicError::Malformed
+    }
+}
+
+/// Writes a topic of `thing` that ends with these texts.
+pub(super) fn write<'b>(
+    thing: ThingName<'_>,
+    tail: &[&str],
+    out: &'b mut [u8],
+) -> Result<&'b str, TooSmall> {
     let mut writer = Writer::new(out);
     writer.str(PREFIX);
     writer.str(thing.as_str());
     writer.str(JOBS);
-    writer
+    for text in tail {
+        writer.str(text);
+    }
+    writer.finish_str()
 }
 
-/// Writes a topic of `thing`.
-pub(super) fn write<'b>(
-    api: Api<'_>,
-    ending: Ending,
-    thing: ThingName<'_>,
-    out: &'b mut [u8],
-) -> Result<&'b str, TooSmall> {
-    let mut writer = start(thing, out);
-    let (job, api) = match api {
-        Api::GetPending => (None, "get"),
-        Api::StartNext => (None, "start-next"),
-        Api::DescribeNext => (None, "$next/get"),
-        Api::Describe(job) => (Some(job), "/get"),
-        Api::Update(job) => (Some(job), "/update"),
-        Api::Notify => (None, "notify"),
-        Api::NotifyNext => (None, "notify-next"),
-    };
-    if let Some(job) = job {
-        writer.str(job.as_str());
+impl Path<'_> {
+    /// Writes a topic of `thing`.
+    pub(super) fn write<'b>(
+        self,
+        thing: ThingName<'_>,
+        out: &'b mut [u8],
+    ) -> Result<&'b str, TooSmall> {
+        let api = text::nth(&NAMES, self.api as usize);
+        let ending = text::nth(&ENDINGS, self.ending as usize);
+        write(thing, &[self.job.as_str(), api, ending], out)
     }
-    writer.str(api);
-    writer.str(ending.as_str());
-    writer.finish_str()
 }
 
 /// The exact length of a topic, in bytes.

@@ -1,6 +1,6 @@
 //! Topics that a device publishes to.
 
-use super::path::{self, Api, Ending};
+use super::path::{self, Api, Ending, Path};
 use super::{InboundTopic, Reply, TopicError};
 use crate::{JobId, ThingName, TooSmall};
 
@@ -29,7 +29,7 @@ impl<'a> RequestTopic<'a> {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
-        path::write(self.api(), Ending::Plain, thing, out)
+        self.path().write(thing, out)
     }
 
     /// The exact length of the topic for `thing`, in bytes.
@@ -44,13 +44,13 @@ impl<'a> RequestTopic<'a> {
     ///
     /// [`TopicError`] when the topic is no request of `thing`.
     pub fn parse(topic: &'a str, thing: ThingName<'_>) -> Result<Self, TopicError> {
-        let (api, ending) = path::parse(topic, thing)?;
-        match (api, ending) {
+        let path = path::parse(topic, thing)?;
+        match (path.api, path.ending) {
             (Api::GetPending, Ending::Plain) => Ok(Self::GetPending),
             (Api::StartNext, Ending::Plain) => Ok(Self::StartNext),
+            (Api::Describe, Ending::Plain) => Ok(Self::Describe(path.job)),
             (Api::DescribeNext, Ending::Plain) => Ok(Self::DescribeNext),
-            (Api::Describe(job), Ending::Plain) => Ok(Self::Describe(job)),
-            (Api::Update(job), Ending::Plain) => Ok(Self::Update(job)),
+            (Api::Update, Ending::Plain) => Ok(Self::Update(path.job)),
             (Api::Notify | Api::NotifyNext, _) | (_, Ending::Accepted | Ending::Rejected) => {
                 Err(TopicError::WrongDirection)
             }
@@ -69,13 +69,13 @@ impl<'a> RequestTopic<'a> {
         }
     }
 
-    fn api(self) -> Api<'a> {
+    fn path(self) -> Path<'a> {
         match self {
-            Self::GetPending => Api::GetPending,
-            Self::StartNext => Api::StartNext,
-            Self::Describe(job) => Api::Describe(job),
-            Self::DescribeNext => Api::DescribeNext,
-            Self::Update(job) => Api::Update(job),
+            Self::GetPending => Path::new(Api::GetPending, Ending::Plain),
+            Self::StartNext => Path::new(Api::StartNext, Ending::Plain),
+            Self::Describe(job) => Path::of(Api::Describe, job, Ending::Plain),
+            Self::DescribeNext => Path::new(Api::DescribeNext, Ending::Plain),
+            Self::Update(job) => Path::of(Api::Update, job, Ending::Plain),
         }
     }
 }
