@@ -350,6 +350,10 @@ impl Slot {
 fn lend_job<'s>(slot: &Slot, space: &'s mut [u8]) -> Option<JobId<'s>> {
     let bytes = slot.job.id.as_bytes();
     let place = space.get_mut(..bytes.len())?;
-    place.copy_from_slice(bytes);
+    // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
+    place
+        .iter_mut()
+        .zip(bytes)
+        .for_each(|(to, from)| *to = *from);
     JobId::new(core::str::from_utf8(place).ok()?).ok()
 }

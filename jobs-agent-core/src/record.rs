@@ -218,7 +218,12 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.len.checked_add(bytes.len())?;
-        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
+        let place = self.out.get_mut(self.len..end)?;
+        // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
+        place
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
         self.len = end;
         Some(())
     }
