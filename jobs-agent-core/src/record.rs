@@ -129,22 +129,22 @@ impl Record {
             | flag(self.needs_document, FLAG_NEEDS_DOCUMENT)
             | flag(self.execution_number.is_some(), FLAG_EXECUTION);
         let mut writer = Writer { out, len: 0 };
-        writer.put(&[MAGIC, VERSION, kind, flags, self.attempts, status])?;
-        writer.put(&self.runs.to_le_bytes())?;
-        writer.put(&self.step_timeout_minutes.to_le_bytes())?;
-        writer.put(&self.tag.0.to_le_bytes())?;
-        writer.put(&self.execution_number.unwrap_or(0).to_le_bytes())?;
-        writer.put(&self.queued_at.to_le_bytes())?;
-        writer.put(&self.boot.0)?;
-        writer.put(&self.time_limit_ms.to_le_bytes())?;
-        writer.put(&[u8::try_from(self.job_id.len()).ok()?])?;
-        writer.put(&u16::try_from(self.body.len()).ok()?.to_le_bytes())?;
-        writer.put(self.job_id.as_bytes())?;
-        writer.put(&self.body)?;
+        writer.put(&[MAGIC, VERSION, kind, flags, self.attempts, status]);
+        writer.put(&self.runs.to_le_bytes());
+        writer.put(&self.step_timeout_minutes.to_le_bytes());
+        writer.put(&self.tag.0.to_le_bytes());
+        writer.put(&self.execution_number.unwrap_or(0).to_le_bytes());
+        writer.put(&self.queued_at.to_le_bytes());
+        writer.put(&self.boot.0);
+        writer.put(&self.time_limit_ms.to_le_bytes());
+        writer.put(&[u8::try_from(self.job_id.len()).ok()?]);
+        writer.put(&u16::try_from(self.body.len()).ok()?.to_le_bytes());
+        writer.put(self.job_id.as_bytes());
+        writer.put(&self.body);
         let Writer { out, len } = writer;
         let crc = crc32(out.get(..len)?);
         let mut writer = Writer { out, len };
-        writer.put(&crc.to_le_bytes())?;
+        writer.put(&crc.to_le_bytes());
         let Writer { out, len } = writer;
         out.get(..len)
     }
@@ -216,16 +216,18 @@ struct Writer<'o> {
 }
 
 impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.len.checked_add(bytes.len())?;
-        let place = self.out.get_mut(self.len..end)?;
-        // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
-        place
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+    /// Goes on counting when there is no room left: one question at the end is enough.
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(place) = self.out.get_mut(self.len..end) {
+            // Of the same length, which `copy_from_slice` would check again, with a panic
+            // behind it.
+            place
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, from)| *to = *from);
+        }
         self.len = end;
-        Some(())
     }
 }
 
