@@ -1,9 +1,11 @@
-//! Commands of this repository: `cargo xtask test`, `cargo xtask mutants`, `cargo xtask interop`.
+//! Commands of this repository: `cargo xtask test`, `cargo xtask mutants`, `cargo xtask interop`,
+//! `cargo xtask size`.
 #![forbid(unsafe_code)]
 
 mod interop;
 mod mutants;
 mod run;
+mod size;
 mod test;
 mod tools;
 
@@ -15,6 +17,8 @@ cargo xtask test      everything that must hold: format, lints, tests, bare-meta
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
+cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
+                      benches/size/table.json; with --change, makes them the new table
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +27,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(),
         Some("mutants") => mutants::all(),
         Some("interop") => interop::all(),
+        Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
