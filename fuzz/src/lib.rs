@@ -55,7 +55,7 @@ pub const TARGETS: [Target; 8] = [
         name: "record",
         run: record::run,
         len_max: 600,
-        mutations: 10_000,
+        mutations: 5_000,
     },
     Target {
         name: "hostile",
@@ -67,7 +67,7 @@ pub const TARGETS: [Target; 8] = [
         name: "agent",
         run: agent::run,
         len_max: 200,
-        mutations: 500,
+        mutations: 1_000,
     },
     Target {
         name: "emulator",
@@ -79,7 +79,7 @@ pub const TARGETS: [Target; 8] = [
         name: "wire",
         run: wire::run,
         len_max: 2_000,
-        mutations: 30,
+        mutations: 60,
     },
 ];
 
