@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    mutants,
+    mutants, panics,
     run::{captured, cargo, root, step, target},
     tools,
 };
@@ -20,6 +20,7 @@ pub(crate) fn all() -> Result<(), String> {
     purity()?;
     tools::targets()?;
     bare_metal()?;
+    panics::all()?;
     lints()?;
     tests()?;
     mutants::all()?;

@@ -116,8 +116,9 @@ fn decide<const JOBS: usize>(
     let routes = NoRoute.on(seen("one"), Any).on(seen("two"), Any);
     let routes = seen(&routes);
     let verdict = routes.plan(offer).map(|(tag, plan)| {
+        let policy = routes.policy(tag, &plan);
         seen(plan);
-        (tag, routes.policy(tag))
+        (tag, policy)
     });
     agent.handle_plan(now, ticket, seen(verdict));
     agent.handle_plan(now, ticket, seen(Ok((OperationTag(1), RunPolicy::DEFAULT))));
