@@ -146,7 +146,8 @@ fn fuzzed() -> Result<String, String> {
     fuzz::brief(&fuzz::names(), FUZZ_SECONDS).map(|lines| lines.join("\n"))
 }
 
-/// The unit tests alone: a property test under Miri takes hours.
+/// The unit tests, and those of the protocol that are neither exhaustive nor random: under Miri such a
+/// test takes hours.
 fn miri() -> Result<String, String> {
     let there = captured(&mut command("cargo", &["+nightly", "miri", "--version"]));
     if !there.is_ok_and(|output| output.status.success()) {
@@ -162,6 +163,12 @@ fn miri() -> Result<String, String> {
         "-p",
         "jobs-agent-core",
         "--lib",
+        "--test",
+        "document",
+        "--test",
+        "values",
+        "--test",
+        "stale",
     ];
     let mut miri = cargo(&args);
     miri.env("MIRIFLAGS", "-Zmiri-disable-isolation")
