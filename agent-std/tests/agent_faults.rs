@@ -125,19 +125,22 @@ async fn a_broker_that_comes_up_late_is_found() {
 }
 
 #[tokio::test]
-async fn a_refused_subscription_is_asked_for_again_and_nothing_is_requested_meanwhile() {
+async fn a_refused_subscription_is_asked_for_again_and_the_queue_is_asked_meanwhile() {
     let broker = Broker::start().await;
     let state = tempfile::tempdir().unwrap();
     let agent = start(echoing(
         agent(endpoint(broker.port)).state_dir(state.path()),
     ));
     let mut peer = broker.welcome(false).await;
-    for codes in [[1, 0x80], [0x80, 1], [1, 1]] {
-        // The next packet is a SUBSCRIBE again, and no PUBLISH.
+    // Nothing is requested before the first answer; then replies need no subscription.
+    let (packet, _) = peer.expect_subscribe().await;
+    peer.suback(packet, &[1, 0x80]).await;
+    let asked = peer.expect_publish().await;
+    assert_eq!(asked.topic, "$aws/things/pump-17/jobs/$next/get");
+    for codes in [[0x80, 1], [1, 1]] {
         let (packet, _) = peer.expect_subscribe().await;
         peer.suback(packet, &codes).await;
     }
-    peer.expect_publish().await;
     agent.kill().await;
 }
 
