@@ -110,6 +110,12 @@ fn a_word_of_a_handler_that_has_ended_changes_nothing() {
     let config = config();
     let now = Millis(1_000);
     let mut agent: Agent<'_, 1> = Agent::new(&config, BOOT);
+    agent.handle_connected(now);
+    // An instantaneous job runs on what comes after the first answer about the queue.
+    let (_, token) = drain(&mut agent, now);
+    let reply = format!("{{\"clientToken\":\"{token}\"}}");
+    let topic = "$aws/things/pump/jobs/$next/get/accepted";
+    let _ = agent.handle_publish(now, topic, reply.as_bytes());
     let Handled::Offer(ticket, _) = agent.handle_publish(now, NOTIFY_NEXT, OFFER) else {
         panic!("no offer");
     };
