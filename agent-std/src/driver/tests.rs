@@ -149,29 +149,3 @@ async fn a_machine_that_never_goes_down_is_asked_a_few_times_and_then_the_job_fa
         assert!(waited >= u128::from(reset::REBOOT_WAIT_MS), "{waited} ms");
     }
 }
-
-fn simple() -> Handlers {
-    Handlers::new().on("update", |_: Value, _: Job| async { Outcome::succeeded() })
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_link_does_not_take_is_sent_again() {
-    let link = Played {
-        busy: 3,
-        ..Played::default()
-    };
-    let (statuses, subscribes) = play(link, simple(), Stubborn::default()).await;
-    assert_eq!(statuses, ["IN_PROGRESS", "SUCCEEDED"]);
-    assert_eq!(subscribes, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_suback_for_too_few_filters_grants_nothing() {
-    let link = Played {
-        short: 2,
-        ..Played::default()
-    };
-    let (statuses, subscribes) = play(link, simple(), Stubborn::default()).await;
-    assert_eq!(statuses, ["IN_PROGRESS", "SUCCEEDED"]);
-    assert_eq!(subscribes, 3);
-}
