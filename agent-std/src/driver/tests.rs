@@ -46,8 +46,9 @@ impl Played {
     }
 
     fn answer(&mut self, topic: &str, request: &Value) {
+        let begun = !self.told.statuses.lock().unwrap().is_empty();
         let execution = json!({
-            "jobId": "j", "status": "QUEUED", "queuedAt": 1, "lastUpdatedAt": 1,
+            "jobId": "j", "status": if begun { "IN_PROGRESS" } else { "QUEUED" }, "queuedAt": 1, "lastUpdatedAt": 1,
             "versionNumber": 1, "executionNumber": 1, "jobDocument": {"operation": "update"},
         });
         let mut reply = json!({"timestamp": 1, "clientToken": request["clientToken"]});
@@ -56,7 +57,8 @@ impl Played {
             if status != "IN_PROGRESS" {
                 self.told.over.notify_one();
             }
-        } else if self.told.statuses.lock().unwrap().is_empty() {
+        } else if !begun || !topic.ends_with("$next/get") {
+            // Asked whether it is still on, the service says so.
             reply["execution"] = execution;
         }
         self.events.push_back(LinkEvent::Message {
@@ -148,4 +150,34 @@ async fn a_machine_that_never_goes_down_is_asked_a_few_times_and_then_the_job_fa
         let waited = pair[1].duration_since(pair[0]).as_millis();
         assert!(waited >= u128::from(reset::REBOOT_WAIT_MS), "{waited} ms");
     }
+}
+
+fn simple() -> Handlers {
+    // Long enough for every repetition before it.
+    Handlers::new().on("update", |_: Value, _: Job| async {
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        Outcome::succeeded()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_link_does_not_take_is_sent_again() {
+    let link = Played {
+        busy: 3,
+        ..Played::default()
+    };
+    let (statuses, subscribes) = play(link, simple(), Stubborn::default()).await;
+    assert_eq!(statuses, ["IN_PROGRESS", "SUCCEEDED"]);
+    assert_eq!(subscribes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suback_for_too_few_filters_grants_nothing() {
+    let link = Played {
+        short: 2,
+        ..Played::default()
+    };
+    let (statuses, subscribes) = play(link, simple(), Stubborn::default()).await;
+    assert_eq!(statuses, ["IN_PROGRESS", "SUCCEEDED"]);
+    assert_eq!(subscribes, 3);
 }
