@@ -77,6 +77,7 @@ pub mod details;
 pub mod document;
 pub mod encode;
 mod error_code;
+mod found;
 mod id;
 pub mod limits;
 mod members;
@@ -89,6 +90,7 @@ mod text;
 mod time;
 pub mod topic;
 pub mod transition;
+mod words;
 mod write;
 
 pub use error_code::{ErrorCode, Retry};

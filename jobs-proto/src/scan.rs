@@ -10,7 +10,7 @@
 
 use crate::decode::ErrorKind;
 use crate::limits::DEPTH_MAX;
-use crate::text::{self, EscapedStr};
+use crate::text::EscapedStr;
 
 /// What is wrong, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,9 @@ pub(crate) struct Fault {
 
 /// What stands where nothing stands any more. In JSON, this byte belongs nowhere.
 pub(crate) const END: u8 = 0;
+
+/// Where no character is: no code point.
+pub(crate) const CLOSED: u32 = u32::MAX;
 
 /// A place in a message.
 #[derive(Clone, Debug)]
@@ -42,6 +45,11 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    /// Goes on from another place.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// The first fault that was met.
@@ -122,6 +130,11 @@ impl<'a> Scanner<'a> {
         self.bytes.get(start..self.at).unwrap_or(&[])
     }
 
+    /// Everything from here on.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or(&[])
+    }
+
     /// Steps over this byte.
     pub(crate) fn byte(&mut self, byte: u8) {
         if self.peek() == byte {
@@ -149,56 +162,123 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over a string and returns its inside.
-    fn string(&mut self) -> &'a str {
+    fn string(&mut self) -> &'a [u8] {
         self.byte(b'"');
         let start = self.at;
-        loop {
-            let byte = self.peek();
-            if byte == b'"' {
-                break;
-            }
-            if byte < b' ' {
-                self.unexpected();
-                return "";
-            }
-            self.bump();
-            if byte == b'\\' {
-                self.escape();
-            }
-        }
+        while self.char() != CLOSED {}
         let inside = self.from(start);
-        self.bump();
-        match core::str::from_utf8(inside) {
-            Ok(text) => text,
-            Err(error) => {
-                self.fail_at(ErrorKind::Utf8, start.wrapping_add(error.valid_up_to()));
-                ""
+        self.byte(b'"');
+        inside
+    }
+
+    /// Steps over one character of a string and returns its code point, with escapes resolved;
+    /// [`CLOSED`] before the closing quote and after a fault.
+    pub(crate) fn char(&mut self) -> u32 {
+        let byte = self.peek();
+        match byte {
+            b'"' => CLOSED,
+            ..b' ' => {
+                self.unexpected();
+                CLOSED
             }
+            b'\\' => {
+                self.bump();
+                self.escape()
+            }
+            _ => self.plain_char(),
         }
     }
 
-    /// Steps over what follows a backslash.
-    fn escape(&mut self) {
+    /// Steps over one character and returns its code point; [`CLOSED`] at the end of the bytes
+    /// and after a fault.
+    #[inline(never)]
+    pub(crate) fn plain_char(&mut self) -> u32 {
         let at = self.at;
-        match self.peek() {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.bump(),
+        let first = self.peek();
+        // How many bytes follow the first one, and the least that they have to encode.
+        let follow: u32 = match first {
+            ..0x80 if self.is_at_end() => return CLOSED,
+            ..0x80 => 0,
+            0xC2..0xE0 => 1,
+            0xE0..0xF0 => 2,
+            0xF0..0xF5 => 3,
+            _ => {
+                self.fail(ErrorKind::Utf8);
+                return CLOSED;
+            }
+        };
+        self.bump();
+        let mut code = u32::from(first);
+        if follow == 0 {
+            return code;
+        }
+        code &= 0x3F >> follow;
+        for _ in 0..follow {
+            let next = self.peek();
+            if next & 0xC0 != 0x80 {
+                if !self.is_at_end() {
+                    self.at = at;
+                }
+                self.unexpected_or(ErrorKind::Utf8);
+                return CLOSED;
+            }
+            self.bump();
+            code = (code << 6) | u32::from(next & 0x3F);
+        }
+        // Two bytes encode at least 2^7, which the first one has seen to, three 2^11, four 2^16.
+        let short = code >> follow.wrapping_mul(5).wrapping_add(1) == 0;
+        if short || char::from_u32(code).is_none() {
+            self.fail_at(ErrorKind::Utf8, at);
+            return CLOSED;
+        }
+        code
+    }
+
+    /// Steps over what follows a backslash and returns the code point.
+    fn escape(&mut self) -> u32 {
+        let byte = self.peek();
+        let code = match byte {
+            b'"' | b'\\' | b'/' => byte,
+            b'b' => 0x8,
+            b'f' => 0xC,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
             b'u' => {
                 self.bump();
-                let unit = self.hex4();
-                if text::is_high(unit) {
-                    self.byte(b'\\');
-                    self.byte(b'u');
-                    let at = self.at;
-                    if !text::is_low(self.hex4()) {
-                        self.fail_at(ErrorKind::Syntax, at);
-                    }
-                } else if text::is_low(unit) {
-                    // Half a pair on its own is no character.
-                    self.fail_at(ErrorKind::Syntax, at);
-                }
+                return self.utf16();
             }
-            _ => self.unexpected(),
+            _ => {
+                self.unexpected();
+                return CLOSED;
+            }
+        };
+        self.bump();
+        u32::from(code)
+    }
+
+    /// Steps over one or two units of UTF-16, from the digits of the first one on.
+    fn utf16(&mut self) -> u32 {
+        let mut at = self.at;
+        let mut code = self.hex4();
+        if code & !0x3FF == 0xD800 {
+            self.byte(b'\\');
+            self.byte(b'u');
+            at = self.at;
+            let low = self.hex4().wrapping_sub(0xDC00);
+            // What is no second half leaves half a pair.
+            code = if low < 0x400 {
+                0x1_0000_u32.wrapping_add((code & 0x3FF) << 10) | low
+            } else {
+                0xDC00
+            };
         }
+        // Half a pair on its own is no character.
+        if code & !0x3FF == 0xDC00 {
+            self.fail_at(ErrorKind::Syntax, at);
+            return CLOSED;
+        }
+        code
     }
 
     fn hex4(&mut self) -> u32 {
@@ -213,7 +293,9 @@ impl<'a> Scanner<'a> {
         value
     }
 
-    fn word(&mut self, word: &[u8]) {
+    /// Steps over these bytes.
+    #[inline(never)]
+    pub(crate) fn word(&mut self, word: &[u8]) {
         for byte in word {
             self.byte(*byte);
         }

@@ -20,25 +20,24 @@ impl EpochSeconds {
         self.0
     }
 
-    /// Reads the text of a JSON number, or of a JSON string that holds one.
+    /// Reads the text of a number.
     ///
     /// A fraction is cut off and milliseconds become seconds. Negative, exponential and endless
     /// values are `None`: a strange time never fails a message.
-    pub(crate) fn read(json: &[u8]) -> Option<Self> {
-        let text = number::unquoted(json);
-        let others = text.iter().filter(|byte| !byte.is_ascii_digit()).count();
-        let end = text.iter().position(|byte| *byte == b'.');
-        if others > usize::from(end.is_some()) {
-            return None;
-        }
-        let len = end.unwrap_or(text.len());
+    #[inline(never)]
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let mut whole = text.split(|byte| *byte == b'.');
+        let digits = whole.next()?;
         // Dropping three digits is the division by 1000 that small cores lack.
-        let seconds = match len {
-            ..MILLIS_DIGITS_MIN => len,
-            MILLIS_DIGITS_MIN..=DIGITS_MAX => len.wrapping_sub(3),
+        let seconds = match digits.len() {
+            len @ ..MILLIS_DIGITS_MIN => len,
+            len @ MILLIS_DIGITS_MIN..=DIGITS_MAX => len.wrapping_sub(3),
             _ => return None,
         };
-        let seconds = text.get(..seconds)?;
-        number::unsigned(seconds).map(Self)
+        let others = |part: &[u8]| part.iter().any(|byte| !byte.is_ascii_digit());
+        if others(digits) || whole.next().is_some_and(others) || whole.next().is_some() {
+            return None;
+        }
+        number::unsigned(digits.get(..seconds)?).map(Self)
     }
 }

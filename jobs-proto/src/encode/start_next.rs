@@ -5,6 +5,7 @@ use super::object::{DETAILS_LEN_MAX, Object, TOKEN_LEN_MAX};
 use crate::ClientToken;
 use crate::details::Details;
 use crate::limits::{STEP_TIMEOUT_MAX_MINUTES, STEP_TIMEOUT_MIN_MINUTES};
+use crate::words::member;
 
 /// The length of a step timer: 1 to 10 080 minutes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -58,7 +59,7 @@ impl StartNext<'_> {
         let minutes = self
             .step_timeout_minutes
             .map(|timeout| i64::from(timeout.minutes()));
-        object.int("stepTimeoutInMinutes", minutes);
+        object.int(member::STEP_TIMEOUT, minutes);
         object.token(self.client_token);
         object.finish()
     }

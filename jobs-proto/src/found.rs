@@ -1,0 +1,275 @@
+//! What was found in a message: the values of known members, checked for their type.
+//!
+//! All messages are read by one loop into one kind of table, which is what makes the decoders
+//! small; each message then takes from the table what it has.
+
+use crate::decode::{ErrorKind, StatusDetails};
+use crate::limits::MQTT_PAYLOAD_LEN_MAX;
+use crate::members::Members;
+use crate::number;
+use crate::scan::{Fault, Scanner};
+use crate::text::EscapedStr;
+use crate::words::{self, MEMBERS, member};
+use crate::{EpochSeconds, ErrorCode, JobId, ThingName, WireStatus};
+
+/// A set of members, one bit for each number.
+pub(crate) type Set = u32;
+
+/// The set of these members.
+pub(crate) const fn set(members: &[u8]) -> Set {
+    let mut set: Set = 0;
+    let mut rest = members;
+    while let [first, tail @ ..] = rest {
+        set |= bit(*first);
+        rest = tail;
+    }
+    set
+}
+
+/// The set of this member alone.
+pub(crate) const fn bit(member: u8) -> Set {
+    1_u32.wrapping_shl(member as u32)
+}
+
+/// Members whose value is an object that is looked into on the way.
+const NESTED: Set = set(&[member::EXECUTION, member::EXECUTION_STATE]);
+
+/// The value of each member as it stands in the message, by number; none for `null` and for what
+/// was not met.
+pub(crate) type Values<'a> = [Option<&'a [u8]>; member::RECEIVED];
+
+/// No values yet; not a constant, which would be a copy in flash.
+macro_rules! nothing {
+    () => {
+        [None; $crate::words::member::RECEIVED]
+    };
+}
+pub(crate) use nothing;
+
+/// The values of the members of one object, and of the object in it that is looked into.
+#[derive(Debug)]
+pub(crate) struct Found<'s, 'a> {
+    /// Lent, because what is moved has to be copied.
+    values: &'s mut Values<'a>,
+    /// Which members were met.
+    pub(crate) seen: Set,
+    /// The first value of the wrong type.
+    wrong: Option<Fault>,
+    /// Where the object stands that is looked into or kept for later; 0 if there is none.
+    pub(crate) object_at: usize,
+}
+
+impl<'s, 'a> Found<'s, 'a> {
+    pub(crate) fn new(values: &'s mut Values<'a>) -> Self {
+        Self {
+            values,
+            seen: 0,
+            wrong: None,
+            object_at: 0,
+        }
+    }
+
+    /// Forgets what was found.
+    pub(crate) fn clear(&mut self) {
+        self.values.fill(None);
+        self.seen = 0;
+    }
+
+    /// Reads a whole message: one object with the `outer` members, in one of them an object with
+    /// the `inner` ones, and nothing behind it.
+    pub(crate) fn read_message(
+        &mut self,
+        payload: &'a [u8],
+        outer: Set,
+        inner: Set,
+    ) -> Option<Fault> {
+        // Also what is too long is read as far as it may be, for the sake of its job id.
+        let mut members = Members::new(Scanner::new(bounded(payload), 0));
+        let wrong = self.read(&mut members, outer, inner);
+        members.scanner.end();
+        if payload.len() > MQTT_PAYLOAD_LEN_MAX {
+            return Some(Fault {
+                kind: ErrorKind::TooLong,
+                at: MQTT_PAYLOAD_LEN_MAX,
+            });
+        }
+        members.scanner.fault().or(wrong)
+    }
+
+    /// Reads one object and the one in it that is looked into.
+    ///
+    /// What was read before a fault stays, but a name that comes twice makes both values
+    /// worthless. A value of the wrong type comes second to a fault of the message.
+    pub(crate) fn read(
+        &mut self,
+        members: &mut Members<'a>,
+        outer: Set,
+        inner: Set,
+    ) -> Option<Fault> {
+        let mut inside = false;
+        loop {
+            let Some(key) = members.next_key() else {
+                if !inside {
+                    return members.scanner.fault().or(self.wrong);
+                }
+                inside = false;
+                continue;
+            };
+            let scanner = &mut members.scanner;
+            let index = words::find(MEMBERS, key).unwrap_or(u8::MAX);
+            let bit = bit(index) & if inside { inner } else { outer };
+            if self.seen & bit != 0 {
+                scanner.fail(ErrorKind::DuplicateKey);
+                self.put(index, None);
+                if bit & NESTED != 0 {
+                    self.put(member::JOB_ID, None);
+                }
+            } else if bit & NESTED != 0 && scanner.next_token() == b'{' {
+                self.seen |= bit;
+                self.object_at = scanner.at();
+                inside = true;
+                members.restart();
+            } else {
+                let value = scanner.value();
+                let at = scanner.at().wrapping_sub(value.len());
+                if scanner.is_sound() && bit != 0 {
+                    self.take(index, value, at);
+                }
+            }
+        }
+    }
+
+    /// Keeps the value of a known member that is met for the first time.
+    pub(crate) fn take(&mut self, index: u8, value: &'a [u8], at: usize) {
+        self.seen |= bit(index);
+        // The value is well-formed, so that its first byte tells its type.
+        let first = value.first();
+        if first == Some(&b'n') {
+            return;
+        }
+        self.put(index, Some(value));
+        let bit = bit(index);
+        let good = if bit & TEXTS != 0 {
+            first == Some(&b'"')
+        } else if bit & OBJECTS != 0 {
+            first == Some(&b'{')
+        } else {
+            bit & INTS == 0 || self.int(index).is_some()
+        };
+        let illegal = match index {
+            member::JOB_ID => JobId::read(self.inside(index)).is_none(),
+            member::THING_NAME => ThingName::read(self.inside(index)).is_none(),
+            _ => false,
+        };
+        if index == member::JOBS {
+            self.object_at = at;
+        }
+        if !good || illegal {
+            self.put(index, None);
+            let kind = if good {
+                ErrorKind::InvalidId
+            } else {
+                ErrorKind::WrongType
+            };
+            self.wrong = self.wrong.or(Some(Fault { kind, at }));
+        }
+    }
+
+    fn put(&mut self, index: u8, value: Option<&'a [u8]>) {
+        if let Some(place) = self.values.get_mut(usize::from(index)) {
+            *place = value;
+        }
+    }
+
+    /// The value as it stands in the message.
+    fn value(&self, index: u8) -> Option<&'a [u8]> {
+        *self.values.get(usize::from(index))?
+    }
+
+    /// The value without its quotes; empty if there is none.
+    #[inline(never)]
+    fn inside(&self, index: u8) -> &'a [u8] {
+        number::unquoted(self.value(index).unwrap_or(&[]))
+    }
+
+    /// Any value, as it stands in the message.
+    pub(crate) fn json(&self, index: u8) -> Option<&'a [u8]> {
+        self.value(index)
+    }
+
+    /// A string.
+    #[inline(never)]
+    pub(crate) fn text(&self, index: u8) -> Option<EscapedStr<'a>> {
+        let text = number::unquoted(self.value(index)?);
+        Some(EscapedStr::new(text))
+    }
+
+    /// A whole number, or a string that holds one (AWS sends and takes both).
+    #[inline(never)]
+    pub(crate) fn int(&self, index: u8) -> Option<i64> {
+        number::signed(self.inside(index))
+    }
+
+    /// A time; a strange one is none.
+    #[inline(never)]
+    pub(crate) fn time(&self, index: u8) -> Option<EpochSeconds> {
+        EpochSeconds::read(self.inside(index))
+    }
+
+    /// A hint in seconds, so that a strange value is none.
+    pub(crate) fn seconds(&self, index: u8) -> Option<u32> {
+        u32::try_from(self.int(index)?).ok()
+    }
+
+    pub(crate) fn status(&self) -> WireStatus {
+        match self.inside(member::STATUS) {
+            [] => WireStatus::Absent,
+            text => WireStatus::read(EscapedStr::new(text)),
+        }
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        ErrorCode::read(EscapedStr::new(self.inside(member::CODE)))
+    }
+
+    pub(crate) fn details(&self) -> Option<StatusDetails<'a>> {
+        self.value(member::STATUS_DETAILS).map(StatusDetails::new)
+    }
+
+    /// The job id; [`JobId::ABSENT`] if there is none.
+    pub(crate) fn job(&self) -> JobId<'a> {
+        JobId::checked(self.inside(member::JOB_ID))
+    }
+
+    pub(crate) fn thing(&self) -> Option<ThingName<'a>> {
+        match self.inside(member::THING_NAME) {
+            [] => None,
+            name => Some(ThingName::checked(name)),
+        }
+    }
+
+    pub(crate) fn has(&self, index: u8) -> bool {
+        self.value(index).is_some()
+    }
+}
+
+const TEXTS: Set = set(&[
+    member::CLIENT_TOKEN,
+    member::JOB_ID,
+    member::THING_NAME,
+    member::STATUS,
+    member::CODE,
+    member::MESSAGE,
+]);
+const OBJECTS: Set = set(&[
+    member::EXECUTION,
+    member::STATUS_DETAILS,
+    member::EXECUTION_STATE,
+    member::JOBS,
+]);
+const INTS: Set = set(&[member::VERSION_NUMBER, member::EXECUTION_NUMBER]);
+
+/// As much of a payload as is looked at.
+pub(crate) fn bounded(payload: &[u8]) -> &[u8] {
+    payload.get(..MQTT_PAYLOAD_LEN_MAX).unwrap_or(payload)
+}
