@@ -89,7 +89,7 @@ impl ErrorCode {
 
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
         let index = words::find(CODES, text);
-        let known = index.and_then(|index| Self::ALL.get(usize::from(index)));
+        let known = Self::ALL.get(usize::from(index));
         known.copied().unwrap_or(Self::Unknown)
     }
 

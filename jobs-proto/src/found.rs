@@ -4,7 +4,8 @@
 //! small; each message then takes from the table what it has.
 
 use crate::decode::{ErrorKind, StatusDetails};
-use crate::limits::MQTT_PAYLOAD_LEN_MAX;
+use crate::id::{self, Alphabet};
+use crate::limits::{JOB_ID_LEN_MAX, MQTT_PAYLOAD_LEN_MAX, THING_NAME_LEN_MAX};
 use crate::members::Members;
 use crate::number;
 use crate::scan::{Fault, Scanner};
@@ -116,7 +117,7 @@ impl<'s, 'a> Found<'s, 'a> {
                 continue;
             };
             let scanner = &mut members.scanner;
-            let index = words::find(MEMBERS, key).unwrap_or(u8::MAX);
+            let index = words::find(MEMBERS, key);
             let bit = bit(index) & if inside { inner } else { outer };
             if self.seen & bit != 0 {
                 scanner.fail(ErrorKind::DuplicateKey);
@@ -141,37 +142,39 @@ impl<'s, 'a> Found<'s, 'a> {
 
     /// Keeps the value of a known member that is met for the first time.
     pub(crate) fn take(&mut self, index: u8, value: &'a [u8], at: usize) {
-        self.seen |= bit(index);
+        let bit = bit(index);
+        self.seen |= bit;
         // The value is well-formed, so that its first byte tells its type.
-        let first = value.first();
-        if first == Some(&b'n') {
+        let first = value.first().copied().unwrap_or(b'n');
+        if first == b'n' {
             return;
         }
-        self.put(index, Some(value));
-        let bit = bit(index);
+        let inside = number::unquoted(value);
+        let mut kind = ErrorKind::WrongType;
         let good = if bit & TEXTS != 0 {
-            first == Some(&b'"')
+            first == b'"'
         } else if bit & OBJECTS != 0 {
-            first == Some(&b'{')
-        } else {
-            bit & INTS == 0 || self.int(index).is_some()
-        };
-        let illegal = match index {
-            member::JOB_ID => JobId::read(self.inside(index)).is_none(),
-            member::THING_NAME => ThingName::read(self.inside(index)).is_none(),
-            _ => false,
-        };
-        if index == member::JOBS {
-            self.object_at = at;
-        }
-        if !good || illegal {
-            self.put(index, None);
-            let kind = if good {
-                ErrorKind::InvalidId
+            first == b'{'
+        } else if bit & IDS != 0 {
+            if first == b'"' {
+                kind = ErrorKind::InvalidId;
+            }
+            let (max, alphabet) = if index == member::JOB_ID {
+                (JOB_ID_LEN_MAX, Alphabet::Job)
             } else {
-                ErrorKind::WrongType
+                (THING_NAME_LEN_MAX, Alphabet::Thing)
             };
-            self.wrong = self.wrong.or(Some(Fault { kind, at }));
+            first == b'"' && id::check(inside, max, alphabet).is_ok()
+        } else {
+            bit & INTS == 0 || number::signed(inside).is_some()
+        };
+        if good {
+            self.put(index, Some(value));
+            if bit & JOBS != 0 {
+                self.object_at = at;
+            }
+        } else if self.wrong.is_none() {
+            self.wrong = Some(Fault { kind, at });
         }
     }
 
@@ -206,19 +209,24 @@ impl<'s, 'a> Found<'s, 'a> {
 
     /// A whole number, or a string that holds one (AWS sends and takes both).
     #[inline(never)]
-    pub(crate) fn int(&self, index: u8) -> Option<i64> {
-        number::signed(self.inside(index))
+    pub(crate) fn int(&self, index: u8, out: &mut Option<i64>) {
+        *out = number::signed(self.inside(index));
     }
 
     /// A time; a strange one is none.
     #[inline(never)]
-    pub(crate) fn time(&self, index: u8) -> Option<EpochSeconds> {
-        EpochSeconds::read(self.inside(index))
+    pub(crate) fn time(&self, index: u8, out: &mut Option<EpochSeconds>) {
+        *out = EpochSeconds::read(self.inside(index));
+    }
+
+    /// When the service sent the message.
+    pub(crate) fn timestamp(&self) -> Option<EpochSeconds> {
+        EpochSeconds::read(self.inside(member::TIMESTAMP))
     }
 
     /// A hint in seconds, so that a strange value is none.
     pub(crate) fn seconds(&self, index: u8) -> Option<u32> {
-        u32::try_from(self.int(index)?).ok()
+        u32::try_from(number::signed(self.inside(index))?).ok()
     }
 
     pub(crate) fn status(&self) -> WireStatus {
@@ -253,10 +261,39 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 }
 
+/// The numbers that executions have, alone and in lists.
+pub(crate) struct Numbers {
+    pub(crate) queued_at: Option<EpochSeconds>,
+    pub(crate) started_at: Option<EpochSeconds>,
+    pub(crate) last_updated_at: Option<EpochSeconds>,
+    pub(crate) version_number: Option<i64>,
+    pub(crate) execution_number: Option<i64>,
+}
+
+impl Numbers {
+    pub(crate) const NONE: Self = Self {
+        queued_at: None,
+        started_at: None,
+        last_updated_at: None,
+        version_number: None,
+        execution_number: None,
+    };
+
+    /// Written where they are wanted: to return them would take three times the code.
+    #[inline(never)]
+    pub(crate) fn read(&mut self, found: &Found<'_, '_>) {
+        found.time(member::QUEUED_AT, &mut self.queued_at);
+        found.time(member::STARTED_AT, &mut self.started_at);
+        found.time(member::LAST_UPDATED_AT, &mut self.last_updated_at);
+        found.int(member::VERSION_NUMBER, &mut self.version_number);
+        found.int(member::EXECUTION_NUMBER, &mut self.execution_number);
+    }
+}
+
+const IDS: Set = set(&[member::JOB_ID, member::THING_NAME]);
+const JOBS: Set = bit(member::JOBS);
 const TEXTS: Set = set(&[
     member::CLIENT_TOKEN,
-    member::JOB_ID,
-    member::THING_NAME,
     member::STATUS,
     member::CODE,
     member::MESSAGE,

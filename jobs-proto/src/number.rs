@@ -13,14 +13,24 @@ pub(crate) fn unquoted(json: &[u8]) -> &[u8] {
 
 /// Reads a plain decimal number; `None` for anything else or more than 19 digits.
 pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
+    let value = digits_of(digits);
+    (value != NONE).then_some(value)
+}
+
+/// In place of a number that there is not: nineteen digits are less.
+const NONE: u64 = u64::MAX;
+
+/// The same with [`NONE`] for `None`, which fits two registers.
+#[inline(never)]
+fn digits_of(digits: &[u8]) -> u64 {
     if digits.is_empty() || digits.len() > SAFE_DIGITS {
-        return None;
+        return NONE;
     }
     let mut value: u64 = 0;
     for byte in digits {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return None;
+            return NONE;
         }
         // Nineteen digits cannot overflow. Ten times by turning, which loses no bit of so small a
         // number: shifts would be made a multiplication again, and small cores have none so wide.
@@ -29,7 +39,7 @@ pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
             .wrapping_add(value.rotate_left(1))
             .wrapping_add(u64::from(digit));
     }
-    Some(value)
+    value
 }
 
 /// Reads a whole number with an optional minus; `None` when it is none or does not fit.

@@ -26,6 +26,11 @@ pub(crate) const END: u8 = 0;
 /// Where no character is: no code point.
 pub(crate) const CLOSED: u32 = u32::MAX;
 
+/// What may follow a backslash, each with what it means.
+const ESCAPES: &[[u8; 2]] = &[
+    *b"\"\"", *b"\\\\", *b"//", *b"b\x08", *b"f\x0C", *b"n\n", *b"r\r", *b"t\t",
+];
+
 /// A place in a message.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'a> {
@@ -193,68 +198,70 @@ impl<'a> Scanner<'a> {
     /// and after a fault.
     #[inline(never)]
     pub(crate) fn plain_char(&mut self) -> u32 {
-        let at = self.at;
-        let first = self.peek();
-        // How many bytes follow the first one, and the least that they have to encode.
-        let follow: u32 = match first {
-            ..0x80 if self.is_at_end() => return CLOSED,
-            ..0x80 => 0,
+        if self.is_at_end() {
+            return CLOSED;
+        }
+        let start = self.at;
+        let mut code = u32::from(self.peek());
+        self.bump();
+        if code < 0x80 {
+            return code;
+        }
+        // How many bytes follow the first one.
+        let follow: u32 = match code {
             0xC2..0xE0 => 1,
             0xE0..0xF0 => 2,
             0xF0..0xF5 => 3,
-            _ => {
-                self.fail(ErrorKind::Utf8);
-                return CLOSED;
-            }
+            _ => return self.not_utf8(start),
         };
-        self.bump();
-        let mut code = u32::from(first);
-        if follow == 0 {
-            return code;
-        }
         code &= 0x3F >> follow;
-        for _ in 0..follow {
-            let next = self.peek();
-            if next & 0xC0 != 0x80 {
-                if !self.is_at_end() {
-                    self.at = at;
-                }
-                self.unexpected_or(ErrorKind::Utf8);
-                return CLOSED;
+        let mut left = follow;
+        while left > 0 {
+            let next = u32::from(self.peek() ^ 0x80);
+            if next >= 0x40 {
+                return self.not_utf8(start);
             }
             self.bump();
-            code = (code << 6) | u32::from(next & 0x3F);
+            code = (code << 6) | next;
+            left = left.wrapping_sub(1);
         }
         // Two bytes encode at least 2^7, which the first one has seen to, three 2^11, four 2^16.
-        let short = code >> follow.wrapping_mul(5).wrapping_add(1) == 0;
-        if short || char::from_u32(code).is_none() {
-            self.fail_at(ErrorKind::Utf8, at);
-            return CLOSED;
+        let long = code >> follow.wrapping_mul(5).wrapping_add(1) != 0;
+        if long && char::from_u32(code).is_some() {
+            code
+        } else {
+            self.not_utf8(start)
         }
-        code
+    }
+
+    /// Ends the scan because of the bytes from `start` to here.
+    #[cold]
+    #[inline(never)]
+    fn not_utf8(&mut self, start: usize) -> u32 {
+        // At the end of the bytes a character may have been cut.
+        if !self.is_at_end() {
+            self.at = start;
+        }
+        self.unexpected_or(ErrorKind::Utf8);
+        CLOSED
     }
 
     /// Steps over what follows a backslash and returns the code point.
     fn escape(&mut self) -> u32 {
         let byte = self.peek();
-        let code = match byte {
-            b'"' | b'\\' | b'/' => byte,
-            b'b' => 0x8,
-            b'f' => 0xC,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
+        if byte == b'u' {
+            self.bump();
+            return self.utf16();
+        }
+        for pair in ESCAPES {
+            let [escape, meaning] = *pair;
+            if escape == byte {
                 self.bump();
-                return self.utf16();
+                return u32::from(meaning);
             }
-            _ => {
-                self.unexpected();
-                return CLOSED;
-            }
-        };
-        self.bump();
-        u32::from(code)
+        }
+        self.unexpected();
+        CLOSED
     }
 
     /// Steps over one or two units of UTF-16, from the digits of the first one on.

@@ -81,13 +81,13 @@ impl JobStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum UpdateStatus {
     /// Started, or still running.
-    InProgress,
+    InProgress = JobStatus::InProgress as isize,
     /// Done.
-    Succeeded,
+    Succeeded = JobStatus::Succeeded as isize,
     /// Not done.
-    Failed,
+    Failed = JobStatus::Failed as isize,
     /// Refused.
-    Rejected,
+    Rejected = JobStatus::Rejected as isize,
 }
 
 impl UpdateStatus {
@@ -146,7 +146,7 @@ pub enum WireStatus {
 impl WireStatus {
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
         let index = words::find(STATUSES, text);
-        let known = index.and_then(|index| JobStatus::ALL.get(usize::from(index)));
+        let known = JobStatus::ALL.get(usize::from(index));
         known.map_or(Self::Unknown, |status| Self::Known(*status))
     }
 

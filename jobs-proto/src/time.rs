@@ -26,18 +26,19 @@ impl EpochSeconds {
     /// values are `None`: a strange time never fails a message.
     #[inline(never)]
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
-        let mut whole = text.split(|byte| *byte == b'.');
-        let digits = whole.next()?;
-        // Dropping three digits is the division by 1000 that small cores lack.
-        let seconds = match digits.len() {
-            len @ ..MILLIS_DIGITS_MIN => len,
-            len @ MILLIS_DIGITS_MIN..=DIGITS_MAX => len.wrapping_sub(3),
-            _ => return None,
-        };
-        let others = |part: &[u8]| part.iter().any(|byte| !byte.is_ascii_digit());
-        if others(digits) || whole.next().is_some_and(others) || whole.next().is_some() {
+        let foreign = |byte: &u8| !byte.is_ascii_digit();
+        let whole = text.iter().position(foreign).unwrap_or(text.len());
+        let (digits, rest) = text.split_at_checked(whole)?;
+        let fraction = rest.split_first().unwrap_or((&b'.', &[]));
+        if *fraction.0 != b'.' || fraction.1.iter().any(foreign) {
             return None;
         }
+        // Dropping three digits is the division by 1000 that small cores lack.
+        let seconds = match whole {
+            ..MILLIS_DIGITS_MIN => whole,
+            MILLIS_DIGITS_MIN..=DIGITS_MAX => whole.wrapping_sub(3),
+            _ => return None,
+        };
         number::unsigned(digits.get(..seconds)?).map(Self)
     }
 }

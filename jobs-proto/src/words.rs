@@ -98,9 +98,12 @@ pub(crate) fn nth(words: Words, index: usize) -> &'static [u8] {
     }
 }
 
-/// The number of the word that the text is, with escapes resolved.
+/// The number of no word.
+pub(crate) const NONE: u8 = u8::MAX;
+
+/// The number of the word that the text is, with escapes resolved; [`NONE`] if it is none.
 #[inline(never)]
-pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> Option<u8> {
+pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> u8 {
     let mut index: u8 = 0;
     let mut scanner = text.scanner();
     let mut same = true;
@@ -112,12 +115,12 @@ pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> Option<u8> {
         same = same && scanner.char() == wanted;
         if wanted == CLOSED {
             if same {
-                return Some(index);
+                return index;
             }
             index = index.wrapping_add(1);
             scanner = text.scanner();
             same = true;
         }
     }
-    None
+    NONE
 }

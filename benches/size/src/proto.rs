@@ -14,8 +14,8 @@ use crate::{buffer, bytes, keep, text, thing};
 #[inline(never)]
 pub fn topics() {
     keep(InboundTopic::parse(text(), thing()));
-    keep(black_box(&RequestTopic::GetPending).encode(thing(), buffer()));
-    keep(black_box(&Filter::Notify).encode(thing(), buffer()));
+    keep(black_box(&RequestTopic::GetPending).write(thing(), buffer()));
+    keep(black_box(&Filter::Notify).write(thing(), buffer()));
 }
 
 /// The message with which a job comes.

@@ -3,7 +3,7 @@
 use super::error::missing;
 use super::salvage::salvage;
 use super::{DecodeError, StatusDetails};
-use crate::found::{self, Found, Set};
+use crate::found::{self, Found, Numbers, Set};
 use crate::words::member;
 use crate::{EpochSeconds, EscapedStr, JobId, ThingName, WireStatus};
 
@@ -104,7 +104,7 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
     if found.seen & INNER == 0 {
         return Ok(ExecutionMessage {
             client_token: found.text(member::CLIENT_TOKEN),
-            timestamp: found.time(member::TIMESTAMP),
+            timestamp: found.timestamp(),
             execution: None,
         });
     }
@@ -113,24 +113,26 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
     }
     Ok(ExecutionMessage {
         client_token: found.text(member::CLIENT_TOKEN),
-        timestamp: found.time(member::TIMESTAMP),
+        timestamp: found.timestamp(),
         execution: Some(execution(&found)),
     })
 }
 
 #[inline(never)]
 fn execution<'a>(found: &Found<'_, 'a>) -> JobExecution<'a> {
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
     JobExecution {
-        queued_at: found.time(member::QUEUED_AT),
-        started_at: found.time(member::STARTED_AT),
-        last_updated_at: found.time(member::LAST_UPDATED_AT),
-        version_number: found.int(member::VERSION_NUMBER),
-        execution_number: found.int(member::EXECUTION_NUMBER),
         approximate_seconds_before_timed_out: found.seconds(member::SECONDS_LEFT),
         status: found.status(),
         job_id: found.job(),
         thing_name: found.thing(),
         status_details: found.details(),
         job_document: found.json(member::JOB_DOCUMENT),
+        queued_at: numbers.queued_at,
+        started_at: numbers.started_at,
+        last_updated_at: numbers.last_updated_at,
+        version_number: numbers.version_number,
+        execution_number: numbers.execution_number,
     }
 }

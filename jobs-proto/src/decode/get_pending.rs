@@ -57,7 +57,7 @@ pub fn get_pending_accepted(payload: &[u8]) -> Result<Pending<'_>, DecodeError<'
     match fault.or_else(lists) {
         Some(fault) => Err(fault.into()),
         None => Ok(Pending {
-            timestamp: found.time(member::TIMESTAMP),
+            timestamp: found.timestamp(),
             client_token: found.text(member::CLIENT_TOKEN),
             payload,
         }),

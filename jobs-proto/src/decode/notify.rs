@@ -63,7 +63,7 @@ pub fn notify(payload: &[u8]) -> Result<Notify<'_>, DecodeError<'_>> {
     match fault.or_else(lists) {
         Some(fault) => Err(fault.into()),
         None => Ok(Notify {
-            timestamp: found.time(member::TIMESTAMP),
+            timestamp: found.timestamp(),
             payload,
             jobs_at,
         }),

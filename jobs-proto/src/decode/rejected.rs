@@ -44,7 +44,7 @@ pub fn rejected(payload: &[u8]) -> Result<Rejected<'_>, DecodeError<'_>> {
         return Err(missing(payload.len()));
     }
     Ok(Rejected {
-        timestamp: found.time(member::TIMESTAMP),
+        timestamp: found.timestamp(),
         message: found.text(member::MESSAGE),
         client_token: found.text(member::CLIENT_TOKEN),
         code: found.code(),

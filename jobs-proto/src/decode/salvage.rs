@@ -4,7 +4,7 @@
 //! answered it. To answer it takes its job id, and that stands outside of the document.
 
 use super::{DecodeError, ErrorKind};
-use crate::found::{self, Found, Set, bounded};
+use crate::found::{self, Found, Numbers, Set, bounded};
 use crate::scan::{Fault, Scanner};
 use crate::words::{self, MEMBERS, member};
 use crate::{EpochSeconds, EscapedStr, JobId};
@@ -40,14 +40,16 @@ pub(super) fn salvage<'a>(
     if !sure || !found.has(member::JOB_ID) {
         return fault.into();
     }
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
     DecodeError {
         kind: fault.kind,
         offset: fault.at,
         salvage: Some(Salvage {
             job_id: found.job(),
-            execution_number: found.int(member::EXECUTION_NUMBER),
-            queued_at: found.time(member::QUEUED_AT),
             client_token: found.text(member::CLIENT_TOKEN),
+            execution_number: numbers.execution_number,
+            queued_at: numbers.queued_at,
         }),
     }
 }
@@ -72,7 +74,7 @@ fn search<'a>(bytes: &'a [u8], found: &mut Found<'_, 'a>) -> bool {
                 let Some(name) = loose_key(&mut scanner) else {
                     continue;
                 };
-                let index = words::find(MEMBERS, name).unwrap_or(u8::MAX);
+                let index = words::find(MEMBERS, name);
                 let wanted = match depth {
                     1 => {
                         in_execution = index == member::EXECUTION;

@@ -1,7 +1,7 @@
 //! Lists of executions, read entry by entry.
 
 use super::ErrorKind;
-use crate::found::{self, Found, Set};
+use crate::found::{self, Found, Numbers, Set};
 use crate::members::Members;
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
@@ -57,7 +57,7 @@ impl Naming {
         if self == Self::Status {
             return Some(WireStatus::read(name));
         }
-        let index = words::find(LISTS, name)?;
+        let index = words::find(LISTS, name);
         let status = JobStatus::ALL.get(usize::from(index))?;
         Some(WireStatus::Known(*status))
     }
@@ -187,14 +187,16 @@ impl<'a> Iterator for Summaries<'a> {
 
 #[inline(never)]
 fn line<'a>(found: &Found<'_, 'a>, status: WireStatus) -> JobExecutionSummary<'a> {
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
     JobExecutionSummary {
-        execution_number: found.int(member::EXECUTION_NUMBER),
-        queued_at: found.time(member::QUEUED_AT),
-        started_at: found.time(member::STARTED_AT),
-        last_updated_at: found.time(member::LAST_UPDATED_AT),
-        version_number: found.int(member::VERSION_NUMBER),
         job_id: found.job(),
         status,
+        execution_number: numbers.execution_number,
+        queued_at: numbers.queued_at,
+        started_at: numbers.started_at,
+        last_updated_at: numbers.last_updated_at,
+        version_number: numbers.version_number,
     }
 }
 

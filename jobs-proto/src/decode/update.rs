@@ -48,7 +48,7 @@ pub fn update_accepted(payload: &[u8]) -> Result<UpdateAccepted<'_>, DecodeError
     }
     Ok(UpdateAccepted {
         client_token: found.text(member::CLIENT_TOKEN),
-        timestamp: found.time(member::TIMESTAMP),
+        timestamp: found.timestamp(),
         job_document: found.json(member::JOB_DOCUMENT),
         execution_state: state(&found),
     })
@@ -67,8 +67,10 @@ pub(super) fn state<'a>(found: &Found<'_, 'a>) -> Option<ExecutionState<'a>> {
     if found.object_at == 0 {
         return None;
     }
+    let mut version_number = None;
+    found.int(member::VERSION_NUMBER, &mut version_number);
     Some(ExecutionState {
-        version_number: found.int(member::VERSION_NUMBER),
+        version_number,
         status: found.status(),
         status_details: found.details(),
     })

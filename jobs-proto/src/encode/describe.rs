@@ -31,7 +31,7 @@ impl Describe<'_> {
     /// [`EncodeError::TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
-        object.int(member::EXECUTION_NUMBER, self.execution_number);
+        object.int(member::EXECUTION_NUMBER, &self.execution_number);
         object.bool(member::INCLUDE_DOCUMENT, self.include_job_document);
         object.token(self.client_token);
         object.finish()

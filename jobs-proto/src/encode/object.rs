@@ -9,7 +9,7 @@ use crate::limits::{
 use crate::status::STATUSES;
 use crate::words::{self, MEMBERS, member};
 use crate::write::Writer;
-use crate::{ClientToken, JobStatus};
+use crate::{ClientToken, UpdateStatus};
 
 /// Writes one JSON object.
 pub(super) struct Object<'b> {
@@ -46,29 +46,38 @@ impl<'b> Object<'b> {
         self.writer.bytes(b"\":");
     }
 
-    pub(super) fn status(&mut self, status: JobStatus) {
-        self.key(member::STATUS);
+    /// A text that needs no escaping.
+    #[inline(never)]
+    fn text(&mut self, member: u8, text: &[u8]) {
+        self.key(member);
         self.writer.byte(b'"');
-        self.writer.bytes(words::nth(STATUSES, status as usize));
+        self.writer.bytes(text);
         self.writer.byte(b'"');
     }
 
-    #[inline(never)]
+    pub(super) fn status(&mut self, status: UpdateStatus) {
+        self.text(member::STATUS, words::nth(STATUSES, status as usize));
+    }
+
     pub(super) fn token(&mut self, token: Option<ClientToken<'_>>) {
         if let Some(token) = token {
-            self.key(member::CLIENT_TOKEN);
-            self.writer.byte(b'"');
-            self.writer.bytes(token.as_bytes());
-            self.writer.byte(b'"');
+            self.text(member::CLIENT_TOKEN, token.as_bytes());
         }
     }
 
     #[inline(never)]
-    pub(super) fn int(&mut self, member: u8, value: Option<i64>) {
+    pub(super) fn int(&mut self, member: u8, value: &Option<i64>) {
         if let Some(value) = value {
             self.key(member);
-            self.writer.int(value);
+            self.writer.int(*value);
         }
+    }
+
+    /// A step timer in minutes: none if 0, removed if -1.
+    #[inline(never)]
+    pub(super) fn minutes(&mut self, minutes: i32) {
+        let minutes = (minutes != 0).then_some(i64::from(minutes));
+        self.int(member::STEP_TIMEOUT, &minutes);
     }
 
     #[inline(never)]

@@ -5,7 +5,6 @@ use super::object::{DETAILS_LEN_MAX, Object, TOKEN_LEN_MAX};
 use crate::ClientToken;
 use crate::details::Details;
 use crate::limits::{STEP_TIMEOUT_MAX_MINUTES, STEP_TIMEOUT_MIN_MINUTES};
-use crate::words::member;
 
 /// The length of a step timer: 1 to 10 080 minutes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -56,10 +55,10 @@ impl StartNext<'_> {
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
         object.details(&self.status_details);
-        let minutes = self
-            .step_timeout_minutes
-            .map(|timeout| i64::from(timeout.minutes()));
-        object.int(member::STEP_TIMEOUT, minutes);
+        object.minutes(
+            self.step_timeout_minutes
+                .map_or(0, |timeout| i32::from(timeout.0)),
+        );
         object.token(self.client_token);
         object.finish()
     }

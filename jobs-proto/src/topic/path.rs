@@ -41,30 +41,31 @@ impl core::error::Error for TopicError {}
 pub(super) enum Api {
     GetPending,
     StartNext,
-    Notify,
-    NotifyNext,
-    DescribeNext,
     /// Of the job in [`Path::job`].
     Describe,
+    DescribeNext,
     /// Of the job in [`Path::job`].
     Update,
+    Notify,
+    NotifyNext,
 }
 
 impl Api {
     const ALL: [Self; 7] = [
         Self::GetPending,
         Self::StartNext,
+        Self::Describe,
+        Self::DescribeNext,
+        Self::Update,
         Self::Notify,
         Self::NotifyNext,
-        Self::DescribeNext,
-        Self::Describe,
-        Self::Update,
     ];
 }
 
 words! {
     /// What follows `jobs/`; a job stands before a slash.
-    NAMES, NAME_TEXTS: "get", "start-next", "notify", "notify-next", "$next/get", "/get", "/update",
+    NAMES, NAME_TEXTS:
+    "get", "start-next", "/get", "$next/get", "/update", "notify", "notify-next",
 }
 
 /// What comes last in a topic.
@@ -184,7 +185,7 @@ pub(super) fn write<'b>(
     index: usize,
     ending: Ending,
     out: &'b mut [u8],
-) -> Result<&'b str, TooSmall> {
+) -> Result<&'b [u8], TooSmall> {
     let mut writer = Writer::new(out);
     writer.bytes(PREFIX);
     writer.bytes(thing.as_bytes());
@@ -192,7 +193,7 @@ pub(super) fn write<'b>(
     writer.bytes(job.as_bytes());
     writer.bytes(words::nth(words, index));
     writer.bytes(words::nth(ENDINGS, ending as usize));
-    writer.finish_str()
+    writer.finish()
 }
 
 impl Path<'_> {
@@ -201,13 +202,20 @@ impl Path<'_> {
         self,
         thing: ThingName<'_>,
         out: &'b mut [u8],
-    ) -> Result<&'b str, TooSmall> {
+    ) -> Result<&'b [u8], TooSmall> {
         write(thing, self.job, NAMES, self.api as usize, self.ending, out)
     }
 }
 
+/// The topic as text; it is ASCII.
+pub(super) fn text(result: Result<&[u8], TooSmall>) -> Result<&str, TooSmall> {
+    let topic = result?;
+    let needed = topic.len();
+    core::str::from_utf8(topic).map_err(|_| TooSmall { needed })
+}
+
 /// The exact length of a topic, in bytes.
-pub(super) fn len(result: Result<&str, TooSmall>) -> usize {
+pub(super) fn len(result: Result<&[u8], TooSmall>) -> usize {
     match result {
         Ok(topic) => topic.len(),
         Err(TooSmall { needed }) => needed,
