@@ -1,11 +1,11 @@
 //! The codes on `…/rejected`, and what each means for the next try.
 
 use crate::text::{self, EscapedStr};
-use crate::words::{self, words};
+use crate::words::words;
 
 words! {
     /// The names of [`ErrorCode::ALL`] on the wire.
-    CODES, CODE_NAMES:
+    CODES, CODE_NAMES, find_code:
     "InvalidTopic",
     "InvalidJson",
     "InvalidRequest",
@@ -88,7 +88,7 @@ impl ErrorCode {
     }
 
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = words::find(CODES, text);
+        let index = find_code(text);
         let known = Self::ALL.get(usize::from(index));
         known.copied().unwrap_or(Self::Unknown)
     }

@@ -10,7 +10,7 @@ use crate::members::Members;
 use crate::number;
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
-use crate::words::{self, MEMBERS, member};
+use crate::words::{self, member};
 use crate::{EpochSeconds, ErrorCode, JobId, ThingName, WireStatus};
 
 /// A set of members, one bit for each number.
@@ -117,7 +117,7 @@ impl<'s, 'a> Found<'s, 'a> {
                 continue;
             };
             let scanner = &mut members.scanner;
-            let index = words::find(MEMBERS, key);
+            let index = words::find_member(key);
             let bit = bit(index) & if inside { inner } else { outer };
             if self.seen & bit != 0 {
                 scanner.fail(ErrorKind::DuplicateKey);
@@ -141,6 +141,7 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 
     /// Keeps the value of a known member that is met for the first time.
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn take(&mut self, index: u8, value: &'a [u8], at: usize) {
         let bit = bit(index);
         self.seen |= bit;
@@ -190,7 +191,7 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 
     /// The value without its quotes; empty if there is none.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn inside(&self, index: u8) -> &'a [u8] {
         number::unquoted(self.value(index).unwrap_or(&[]))
     }
@@ -201,20 +202,20 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 
     /// A string.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn text(&self, index: u8) -> Option<EscapedStr<'a>> {
         let text = number::unquoted(self.value(index)?);
         Some(EscapedStr::new(text))
     }
 
     /// A whole number, or a string that holds one (AWS sends and takes both).
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn int(&self, index: u8, out: &mut Option<i64>) {
         *out = number::signed(self.inside(index));
     }
 
     /// A time; a strange one is none.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn time(&self, index: u8, out: &mut Option<EpochSeconds>) {
         *out = EpochSeconds::read(self.inside(index));
     }
@@ -280,7 +281,7 @@ impl Numbers {
     };
 
     /// Written where they are wanted: to return them would take three times the code.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn read(&mut self, found: &Found<'_, '_>) {
         found.time(member::QUEUED_AT, &mut self.queued_at);
         found.time(member::STARTED_AT, &mut self.started_at);

@@ -28,6 +28,7 @@ impl<'a> Members<'a> {
     /// a fault.
     ///
     /// The caller steps over the value before it asks again.
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn next_key(&mut self) -> Option<EscapedStr<'a>> {
         let scanner = &mut self.scanner;
         let first = !self.opened;

@@ -13,37 +13,56 @@ pub(crate) fn unquoted(json: &[u8]) -> &[u8] {
 
 /// Reads a plain decimal number; `None` for anything else or more than 19 digits.
 pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
-    let value = digits_of(digits);
-    (value != NONE).then_some(value)
+    let (value, len) = leading(digits);
+    (len == digits.len() && value != NONE).then_some(value)
 }
 
 /// In place of a number that there is not: nineteen digits are less.
-const NONE: u64 = u64::MAX;
+pub(crate) const NONE: u64 = u64::MAX;
 
-/// The same with [`NONE`] for `None`, which fits two registers.
-#[inline(never)]
-fn digits_of(digits: &[u8]) -> u64 {
-    if digits.is_empty() || digits.len() > SAFE_DIGITS {
-        return NONE;
-    }
+/// The number with which a text begins, and how many digits it has; [`NONE`] if it has none or
+/// more than 19.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn leading(text: &[u8]) -> (u64, usize) {
     let mut value: u64 = 0;
-    for byte in digits {
+    let mut len: usize = 0;
+    let mut rest = text;
+    #[cfg(feature = "fast")]
+    if let Some((bytes, behind)) = text.split_first_chunk()
+        && let Some(number) = crate::swar::eight_digits(u64::from_le_bytes(*bytes))
+    {
+        (value, len, rest) = (number, crate::swar::LEN, behind);
+    }
+    while let [byte, behind @ ..] = rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return NONE;
+            break;
         }
-        // Nineteen digits cannot overflow. Ten times by turning, which loses no bit of so small a
-        // number: shifts would be made a multiplication again, and small cores have none so wide.
-        value = value
-            .rotate_left(3)
-            .wrapping_add(value.rotate_left(1))
-            .wrapping_add(u64::from(digit));
+        // Nineteen digits cannot overflow, and more do not count.
+        value = ten_times(value).wrapping_add(u64::from(digit));
+        len = len.wrapping_add(1);
+        rest = behind;
     }
-    value
+    if len == 0 || len > SAFE_DIGITS {
+        value = NONE;
+    }
+    (value, len)
+}
+
+#[cfg(feature = "fast")]
+const fn ten_times(value: u64) -> u64 {
+    value.wrapping_mul(10)
+}
+
+/// By turning, which loses no bit of a small number: shifts would be made a multiplication again,
+/// and small cores have none so wide.
+#[cfg(not(feature = "fast"))]
+const fn ten_times(value: u64) -> u64 {
+    value.rotate_left(3).wrapping_add(value.rotate_left(1))
 }
 
 /// Reads a whole number with an optional minus; `None` when it is none or does not fit.
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 pub(crate) fn signed(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),

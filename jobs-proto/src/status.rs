@@ -1,11 +1,11 @@
 //! The states of a job execution.
 
 use crate::text::{self, EscapedStr};
-use crate::words::{self, words};
+use crate::words::words;
 
 words! {
     /// The names of [`JobStatus::ALL`] on the wire.
-    STATUSES, STATUS_NAMES:
+    STATUSES, STATUS_NAMES, find_status:
     "QUEUED",
     "IN_PROGRESS",
     "SUCCEEDED",
@@ -145,7 +145,7 @@ pub enum WireStatus {
 
 impl WireStatus {
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = words::find(STATUSES, text);
+        let index = find_status(text);
         let known = JobStatus::ALL.get(usize::from(index));
         known.map_or(Self::Unknown, |status| Self::Known(*status))
     }

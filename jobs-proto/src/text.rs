@@ -50,7 +50,11 @@ impl<'a> EscapedStr<'a> {
     /// The text, when nothing in it is escaped.
     #[must_use]
     pub fn as_plain(&self) -> Option<&'a str> {
-        (!self.0.contains(&b'\\')).then(|| self.as_escaped())
+        (!self.is_escaped()).then(|| self.as_escaped())
+    }
+
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.0.contains(&b'\\')
     }
 
     /// The characters, with escapes resolved.

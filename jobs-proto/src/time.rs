@@ -24,21 +24,18 @@ impl EpochSeconds {
     ///
     /// A fraction is cut off and milliseconds become seconds. Negative, exponential and endless
     /// values are `None`: a strange time never fails a message.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
-        let foreign = |byte: &u8| !byte.is_ascii_digit();
-        let whole = text.iter().position(foreign).unwrap_or(text.len());
-        let (digits, rest) = text.split_at_checked(whole)?;
-        let fraction = rest.split_first().unwrap_or((&b'.', &[]));
-        if *fraction.0 != b'.' || fraction.1.iter().any(foreign) {
-            return None;
-        }
-        // Dropping three digits is the division by 1000 that small cores lack.
-        let seconds = match whole {
-            ..MILLIS_DIGITS_MIN => whole,
-            MILLIS_DIGITS_MIN..=DIGITS_MAX => whole.wrapping_sub(3),
+        let (mut seconds, len) = number::leading(text);
+        match text.get(len..)? {
+            [] => {}
+            [b'.', fraction @ ..] if fraction.iter().all(u8::is_ascii_digit) => {}
             _ => return None,
-        };
-        number::unsigned(digits.get(..seconds)?).map(Self)
+        }
+        if len >= MILLIS_DIGITS_MIN {
+            // Dropping three digits is the division by 1000 that small cores lack.
+            (seconds, _) = number::leading(text.get(..len.wrapping_sub(3))?);
+        }
+        (seconds != number::NONE && len <= DIGITS_MAX).then_some(Self(seconds))
     }
 }

@@ -92,7 +92,7 @@ pub fn start_next_accepted(payload: &[u8]) -> Result<ExecutionMessage<'_>, Decod
 /// The three messages have one shape.
 ///
 /// Each result is built in the place where it is returned: moving a whole one costs flash.
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
     let mut values = found::nothing!();
     let mut found = Found::new(&mut values);
@@ -118,7 +118,7 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
     })
 }
 
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 fn execution<'a>(found: &Found<'_, 'a>) -> JobExecution<'a> {
     let mut numbers = Numbers::NONE;
     numbers.read(found);

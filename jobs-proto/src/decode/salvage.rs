@@ -6,7 +6,7 @@
 use super::{DecodeError, ErrorKind};
 use crate::found::{self, Found, Numbers, Set, bounded};
 use crate::scan::{Fault, Scanner};
-use crate::words::{self, MEMBERS, member};
+use crate::words::{self, member};
 use crate::{EpochSeconds, EscapedStr, JobId};
 
 /// Which job a broken message was about.
@@ -74,7 +74,7 @@ fn search<'a>(bytes: &'a [u8], found: &mut Found<'_, 'a>) -> bool {
                 let Some(name) = loose_key(&mut scanner) else {
                     continue;
                 };
-                let index = words::find(MEMBERS, name);
+                let index = words::find_member(name);
                 let wanted = match depth {
                     1 => {
                         in_execution = index == member::EXECUTION;

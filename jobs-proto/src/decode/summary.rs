@@ -5,7 +5,7 @@ use crate::found::{self, Found, Numbers, Set};
 use crate::members::Members;
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
-use crate::words::{self, member, words};
+use crate::words::{member, words};
 use crate::{EpochSeconds, JobId, JobStatus, WireStatus};
 
 /// One line of a list of executions.
@@ -39,7 +39,7 @@ const LINE: Set = found::set(&[
 
 words! {
     /// The lists of the states that come first in [`JobStatus::ALL`].
-    LISTS, LIST_NAMES: "queuedJobs", "inProgressJobs",
+    LISTS, LIST_NAMES, find_list: "queuedJobs", "inProgressJobs",
 }
 
 /// How the lists of a message are called.
@@ -57,7 +57,7 @@ impl Naming {
         if self == Self::Status {
             return Some(WireStatus::read(name));
         }
-        let index = words::find(LISTS, name);
+        let index = find_list(name);
         let status = JobStatus::ALL.get(usize::from(index))?;
         Some(WireStatus::Known(*status))
     }
@@ -185,7 +185,7 @@ impl<'a> Iterator for Summaries<'a> {
     }
 }
 
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 fn line<'a>(found: &Found<'_, 'a>, status: WireStatus) -> JobExecutionSummary<'a> {
     let mut numbers = Numbers::NONE;
     numbers.read(found);

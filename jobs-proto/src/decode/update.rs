@@ -62,7 +62,7 @@ pub(super) const STATE: Set = found::set(&[
 ]);
 
 /// The state that a message has.
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 pub(super) fn state<'a>(found: &Found<'_, 'a>) -> Option<ExecutionState<'a>> {
     if found.object_at == 0 {
         return None;
