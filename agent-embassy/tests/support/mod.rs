@@ -4,6 +4,7 @@
 
 pub mod link;
 pub mod store;
+pub mod tcp;
 pub mod work;
 
 use std::cell::RefCell;
