@@ -26,7 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(2);
 
-struct Disk(Rc<RefCell<Vec<(String, Vec<u8>)>>>);
+/// Names and contents, in the order written.
+type Written = Rc<RefCell<Vec<(String, Vec<u8>)>>>;
+
+struct Disk(Written);
 
 impl Files for Disk {
     type Error = Infallible;
@@ -126,7 +129,7 @@ fn asked_next(emulator: &Emulator) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_written_for_two_publishes_over_mqtt_5() {
     let mut lab = Lab::new().await;
-    let files = Rc::new(RefCell::new(Vec::new()));
+    let files = Written::default();
     let chain = NoRoute.on(operation::REBOOT, Reboot).on(
         operation::WRITE_FILE,
         WriteFile::<_>::new(Disk(Rc::clone(&files))),
