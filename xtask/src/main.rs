@@ -1,6 +1,7 @@
 //! Commands of this repository; `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod fuzz;
 mod interop;
 mod mutants;
@@ -28,6 +29,9 @@ cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       can be read as a trace, and belongs into sim_regressions.txt
 cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
                       benches/size/table.json; with --change, makes them the new table
+cargo xtask bench     instructions of protocol and core beside other crates, compared with
+                      benches/budget.json; with --change, makes them the new budget;
+                      --wall: times, for people
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
+        Some("bench") => bench::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

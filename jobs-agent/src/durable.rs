@@ -12,7 +12,7 @@ use std::{
 /// # Errors
 /// Any of these steps failed; the old content is still there, or the new one is but its folder
 /// could not be made durable.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
