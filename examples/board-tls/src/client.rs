@@ -45,24 +45,15 @@ pub enum OpenError {
     Refused(Refusal),
     /// The stream or the protocol failed.
     Tls(TlsError),
+    /// The buffers for records do not fit each other.
+    Buffers,
 }
 
 /// Performs the handshake and returns once the server has proven who it is.
 ///
-/// Use this and not `TlsConnection::open`: `embedded-tls` 0.19 goes on if a server leaves out its
-/// certificate or its signature (it verifies both *if they come*), so that only the check at the
-/// end of this function keeps out a server that shows nothing at all.
-///
-/// A server that refuses the device's certificate says so after the handshake: the first read
-/// from the connection fails then.
-///
-/// # Errors
-/// [`OpenError::Refused`] if the server did not prove its name, else what went wrong with the
-/// stream or the protocol. The connection must be dropped in both cases.
-///
-/// # Cancel safety
-/// Not cancel safe: drop the connection together with this future.
-pub async fn open<S, R>(
+/// `embedded-tls` 0.19 goes on if a server leaves out its certificate or its signature (it verifies
+/// both *if they come*): only the check at the end keeps out a server that shows nothing at all.
+pub(crate) async fn handshake<S, R>(
     connection: &mut TlsConnection<'_, S, Aes128GcmSha256>,
     config: &TlsConfig<'_>,
     client: &mut Client<'_, R>,
@@ -227,6 +218,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Refused(refusal) => write!(formatter, "server refused: {refusal}"),
             Self::Tls(error) => write!(formatter, "TLS: {error:?}"),
+            Self::Buffers => formatter.write_str("buffers for records do not fit each other"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod pki;
 
-use embedded_tls_verifier::{
+use board_tls::{
     CERTIFICATES_MAX, HostName, Now, Refusal, SIGNATURES_MAX, TrustAnchor, verify_chain,
 };
 use pki::{HOST, Party, TODAY_UNIX_S};

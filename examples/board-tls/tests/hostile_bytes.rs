@@ -4,7 +4,7 @@ mod pki;
 
 use std::sync::OnceLock;
 
-use embedded_tls_verifier::{HostName, Identity, Now, TrustAnchor, verify_chain};
+use board_tls::{HostName, Identity, Now, TrustAnchor, verify_chain};
 use pki::{HOST, Party, TODAY_UNIX_S};
 use proptest::{collection::vec, prelude::*};
 

@@ -2,13 +2,15 @@
 
 mod pki;
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
-use embedded_io_adapters::tokio_1::FromTokio;
-use embedded_tls::{Aes128GcmSha256, TlsConfig, TlsConnection};
-use embedded_tls_verifier::{
-    Client, HostName, Identity, IdentityFault, Now, OpenError, Refusal, TrustAnchor, open,
+use board_tls::{
+    Client, HostName, Identity, IdentityFault, Now, OpenError, RECORD_LEN_MAX, Records, Refusal,
+    TlsStream, TrustAnchor,
 };
+use embedded_io_adapters::tokio_1::FromTokio;
+use embedded_io_async::{Read as _, Write as _};
+use embedded_tls::TlsConfig;
 use pki::{HOST, Party};
 use rand_core::OsRng;
 use rustls::{
@@ -23,9 +25,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
-
-/// Room for one record of the largest size, with its overhead.
-const RECORD_LEN: usize = 16_640;
 
 /// Shows the same chain to everyone, whether or not its key fits.
 #[derive(Debug)]
@@ -86,8 +85,9 @@ async fn play(config: ServerConfig, ca: &[u8], identity: Option<Identity<'_>>) -
     };
     let device = async {
         let socket = FromTokio::new(TcpStream::connect(address).await.unwrap());
-        let (mut read, mut write) = (vec![0; RECORD_LEN], vec![0; RECORD_LEN]);
-        let mut tls = TlsConnection::<_, Aes128GcmSha256>::new(socket, &mut read, &mut write);
+        let [mut inbound, mut outbound, mut read, mut write] =
+            [(); 4].map(|()| vec![0; RECORD_LEN_MAX]);
+        let records = Records::new(socket, &mut inbound, &mut outbound);
         let config = TlsConfig::new().with_server_name(HOST);
         let mut client = Client {
             anchor: TrustAnchor::from_certificate(ca).unwrap(),
@@ -96,9 +96,11 @@ async fn play(config: ServerConfig, ca: &[u8], identity: Option<Identity<'_>>) -
             identity,
             rng: OsRng,
         };
-        if let Err(refused) = open(&mut tls, &config, &mut client).await {
-            return (Err(refused), None);
-        }
+        let opened = TlsStream::open(&records, &mut read, &mut write, &config, &mut client).await;
+        let mut tls = match opened {
+            Ok(tls) => tls,
+            Err(refused) => return (Err(refused), None),
+        };
         let pong = async {
             tls.write(b"ping").await.ok()?;
             tls.flush().await.ok()?;
@@ -119,7 +121,7 @@ async fn play(config: ServerConfig, ca: &[u8], identity: Option<Identity<'_>>) -
 fn refusal(story: &Story) -> Option<Refusal> {
     match story.opened {
         Err(OpenError::Refused(refusal)) => Some(refusal),
-        Ok(()) | Err(OpenError::Tls(_)) => None,
+        Ok(()) | Err(OpenError::Tls(_) | OpenError::Buffers) => None,
     }
 }
 
@@ -243,4 +245,72 @@ fn a_certificate_with_another_devices_key_is_no_identity() {
     assert_eq!(fault, Some(IdentityFault::Key));
     let fault = Identity::from_der(b"no certificate", &other).err();
     assert_eq!(fault, Some(IdentityFault::Certificate));
+}
+
+/// Polls a future once and drops it: the harshest way to use a stream.
+async fn once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let polled = poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await;
+    tokio::task::yield_now().await;
+    polled
+}
+
+#[tokio::test]
+async fn a_stream_whose_every_future_is_dropped_loses_and_repeats_nothing() {
+    /// Bytes in the pipe between the two: records come and go in pieces.
+    const PIPE_LEN: usize = 61;
+    let world = World::new();
+    let chain = [world.server.signed_by(&world.root)];
+    let acceptor = TlsAcceptor::from(Arc::new(broker(&world.root, &chain, &world.server)));
+    let (near, far) = tokio::io::duplex(PIPE_LEN);
+    let echo = async {
+        let stream = acceptor.accept(far).await.unwrap();
+        let (mut from, mut to) = tokio::io::split(stream);
+        // Ends when the device has gone, without a word.
+        let _ = tokio::io::copy(&mut from, &mut to).await;
+    };
+    let sent: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
+    let device = async {
+        let mut inbound = vec![0; RECORD_LEN_MAX];
+        let [mut outbound, mut write] = [(); 2].map(|()| vec![0; 700]);
+        let mut read = vec![0; RECORD_LEN_MAX];
+        let records = Records::new(FromTokio::new(near), &mut inbound, &mut outbound);
+        let config = TlsConfig::new().with_server_name(HOST);
+        let ca = world.root.self_signed();
+        let mut client = Client {
+            anchor: TrustAnchor::from_certificate(&ca).unwrap(),
+            host: HostName::new(HOST).unwrap(),
+            now: Now::NoClock,
+            identity: Some(world.identity()),
+            rng: OsRng,
+        };
+        let open = TlsStream::open(&records, &mut read, &mut write, &config, &mut client);
+        let mut tls = open.await.unwrap();
+        let (mut rest, mut flushed, mut back) = (sent.as_slice(), false, Vec::new());
+        while back.len() < sent.len() {
+            if !rest.is_empty() {
+                if let Some(written) = once(tls.write(&rest[..rest.len().min(997)])).await {
+                    rest = &rest[written.unwrap()..];
+                }
+            } else if !flushed {
+                flushed = once(tls.flush()).await.is_some();
+            }
+            let mut piece = [0; 333];
+            if let Some(read) = once(tls.read(&mut piece)).await {
+                back.extend_from_slice(&piece[..read.unwrap()]);
+            }
+        }
+        back
+    };
+    let back = tokio::select! {
+        back = device => back,
+        () = echo => panic!("the server has ended"),
+    };
+    assert!(back == sent);
 }

@@ -13,23 +13,26 @@
         clippy::cast_possible_truncation
     )
 )]
-//! Who is the broker? Certificate verification for [`embedded_tls`], without `std` or allocation.
+//! TLS for boards: [`embedded_tls`] with the two things that it leaves to its user, without `std`
+//! or allocation.
 //!
-//! The device trusts one CA, whose certificate is linked into the firmware. [`open`] performs the
-//! handshake and returns success only if the server has shown a chain to that CA for the expected
-//! host name *and* has signed this very handshake with the key of its certificate. The device's
-//! own certificate is shown only after that.
+//! **Who is the broker?** The device trusts one CA, whose certificate is linked into the firmware.
+//! [`TlsStream::open`] succeeds only if the server has shown a chain to that CA for the expected
+//! host name *and* has signed this very handshake with the key of its certificate. The device's own
+//! certificate is shown only after that.
+//!
+//! **What if a future is dropped?** A [`TlsStream`] is cancel safe. `embedded-tls` itself is not:
+//! it forgets the part of a record that it has read or written; [`Records`] below it does not.
 //!
 //! ```no_run
-//! use embedded_tls::{Aes128GcmSha256, TlsConfig, TlsConnection};
-//! use embedded_tls_verifier::{Client, HostName, Identity, Now, TrustAnchor, open};
+//! use board_tls::{Client, HostName, Identity, Now, Records, TlsStream, TrustAnchor};
+//! use embedded_tls::TlsConfig;
 //! # async fn connect<S, R>(
 //! #     socket: S, rng: R, ca_der: &[u8], certificate_der: &[u8], key_der: &[u8],
-//! #     read_record: &mut [u8], write_record: &mut [u8], unix_seconds: u64,
+//! #     unix_seconds: u64,
 //! # ) -> Result<(), Box<dyn std::error::Error>>
 //! # where S: embedded_io_async::Read + embedded_io_async::Write, R: embedded_tls::CryptoRngCore {
 //! let host = HostName::new("abc-ats.iot.eu-central-1.amazonaws.com")?;
-//! let config = TlsConfig::new().with_server_name(host.as_str());
 //! let mut client = Client {
 //!     anchor: TrustAnchor::from_certificate(ca_der)?,
 //!     host,
@@ -37,8 +40,12 @@
 //!     identity: Some(Identity::from_der(certificate_der, key_der)?),
 //!     rng,
 //! };
-//! let mut tls = TlsConnection::<_, Aes128GcmSha256>::new(socket, read_record, write_record);
-//! open(&mut tls, &config, &mut client).await?;
+//! let (mut inbound, mut read) = ([0; 4096], [0; 4096]);
+//! let (mut outbound, mut write) = ([0; 1536], [0; 1536]);
+//! let records = Records::new(socket, &mut inbound, &mut outbound);
+//! let config = TlsConfig::new().with_server_name(host.as_str());
+//! let stream =
+//!     TlsStream::open(&records, &mut read, &mut write, &config, &mut client).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -73,13 +80,17 @@ mod extensions;
 mod host;
 mod identity;
 mod key;
+mod records;
 mod refusal;
+mod stream;
 
 pub use certificate::Now;
 pub use chain::{CERTIFICATES_MAX, INTERMEDIATES_MAX, SIGNATURES_MAX, TrustAnchor, verify_chain};
-pub use client::{Client, OpenError, open};
+pub use client::{Client, OpenError};
 pub use extensions::{ALT_NAMES_MAX, EXTENSIONS_MAX};
 pub use host::{HOST_NAME_LEN_MAX, HostName, LABEL_LEN_MAX};
 pub use identity::{Identity, IdentityFault};
 pub use key::PublicKey;
+pub use records::{RECORD_LEN_MAX, Records, RecordsError};
 pub use refusal::Refusal;
+pub use stream::TlsStream;
