@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The crates that must not know of an operating system.
-const CORE: [&str; 2] = ["jobs-proto", "jobs-agent-core"];
+const CORE: [&str; 3] = ["jobs-proto", "jobs-agent-core", "agent-embassy"];
 
 /// All steps.
 ///
@@ -80,6 +80,10 @@ fn tests() -> Result<(), String> {
     step(
         "tests: Linux adapter",
         &mut cargo(&["test", "--locked", "-p", "agent-std"]),
+    )?;
+    step(
+        "tests: board adapter",
+        &mut cargo(&["test", "--locked", "-p", "agent-embassy"]),
     )?;
     let examples = [
         "test", "--locked", "-p", "handlers", "-p", "gateway", "-p", "xtask",
