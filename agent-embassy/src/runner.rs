@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 
 use embassy_futures::select::{Either, select, select_array};
-use jobs_agent_core::{Agent as Core, Boot, Config, JobHandler};
+use jobs_agent_core::{Boot, Config, JobHandler};
 
 use crate::{
     backoff::{Backoff, mix},
@@ -43,9 +43,6 @@ pub struct Runner<'a, L, S, B, H, const JOBS: usize> {
 pub enum RunError<E> {
     /// The records could not be read or put in order. Nothing was started.
     Store(E),
-    /// There are more records than slots: an earlier firmware ran more jobs at a time. Nothing
-    /// was lost; give this one as many `JOBS`, or empty the store.
-    TooFewSlots,
 }
 
 impl<'a, L, S, B, H, const JOBS: usize> Runner<'a, L, S, B, H, JOBS>
@@ -88,8 +85,7 @@ where
     /// ([`Config::attempts_max`]).
     pub async fn run(&mut self) -> Result<Infallible, RunError<S::Error>> {
         let boot = self.next_start();
-        let mut core = Core::<JOBS>::new(self.config, boot);
-        restore(&mut self.parts.store, &mut core).await?;
+        let core = restore::<_, JOBS>(&mut self.parts.store, self.config, boot).await?;
         let desk = Desk::new(core);
         let Parts {
             link,

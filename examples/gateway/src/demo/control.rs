@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::platform::http::{self, HttpError};
+use jobs_agent::http::{self, HttpError, Reach};
 
 /// Why the service did not do what the operator wanted.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +137,7 @@ impl Control {
             .header(hyper::header::CONNECTION, "close")
             .body(Full::new(content))
             .map_err(|_| HttpError::Url)?;
-        let response = http::send(request).await?;
+        let response = http::send(request, Reach::Any).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();
         if status.is_success() {

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode, body::Incoming, header};
 use tokio::time::timeout;
 
-use super::http::{self, HttpError};
+use jobs_agent::http::{self, HttpError, Reach};
 
 /// How long a body may be silent before the connection counts as broken.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,7 +69,7 @@ impl Fetch for HttpFetch {
         let request = request
             .body(Full::default())
             .map_err(|_| broken(HttpError::Url))?;
-        let response = http::send(request).await.map_err(broken)?;
+        let response = http::send(request, Reach::Any).await.map_err(broken)?;
         let headers = response.headers();
         let (start, total) = match response.status() {
             StatusCode::OK => (0, number(headers, header::CONTENT_LENGTH)),

@@ -1,8 +1,6 @@
 //! What the handlers borrow from Linux.
 
-pub(crate) mod durable;
 pub(crate) mod fetch;
-pub(crate) mod http;
 pub(crate) mod probe;
 pub(crate) mod sandbox;
 pub(crate) mod self_test;

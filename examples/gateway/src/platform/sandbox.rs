@@ -7,7 +7,7 @@ use std::{
 
 use handlers::{Files, RelativePath};
 
-use super::durable;
+use jobs_agent::durable;
 
 /// A folder; nothing is written outside of it, not even through a symbolic link.
 #[derive(Clone, Debug)]

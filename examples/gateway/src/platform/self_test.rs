@@ -2,7 +2,9 @@
 
 use handlers::{Line, SelfTest, line};
 
-use super::{durable, sandbox::Sandbox, slots::FileSlots};
+use jobs_agent::durable;
+
+use super::{sandbox::Sandbox, slots::FileSlots};
 
 /// The file that is written to see whether files can be written.
 const CANARY: &str = ".self-test";

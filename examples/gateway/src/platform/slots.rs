@@ -16,7 +16,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::durable;
+use jobs_agent::durable;
 
 /// Room in a slot, bytes.
 const SLOT_LEN_MAX: u64 = 64 * 1024 * 1024;

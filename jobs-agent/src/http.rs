@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -23,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
+pub enum HttpError {
     /// The address makes no sense.
     #[error("not an http or https URL with a host")]
     Url,
@@ -44,6 +45,54 @@ pub(crate) enum HttpError {
     /// Nothing came in time.
     #[error("{0} did not answer in time")]
     Timeout(String),
+    /// All its addresses are of this machine or of a private network.
+    #[error("{0} is an address of this machine or of a private network, which is not allowed")]
+    Private(String),
+}
+
+/// Which addresses may be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any.
+    Any,
+    /// Not this machine, no private and no link-local network: what a name in a document must not
+    /// lead to, whatever it resolves to.
+    Public,
+}
+
+impl Reach {
+    /// Whether this address may be reached.
+    #[must_use]
+    pub fn allows(self, address: IpAddr) -> bool {
+        let public = |v4: Ipv4Addr| {
+            // Shared address space (RFC 6598) is some provider's inside.
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xC0 == 64;
+            !(v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.octets()[0] == 0
+                || shared)
+        };
+        match (self, address) {
+            (Self::Any, _) => true,
+            (Self::Public, IpAddr::V4(v4)) => public(v4),
+            (Self::Public, IpAddr::V6(v6)) => match v6.to_ipv4() {
+                // Mapped and compatible forms, `::1` among them.
+                Some(v4) => public(v4),
+                None => {
+                    // A translator (RFC 6052) leads to any IPv4 address.
+                    let translated = v6.segments().starts_with(&[0x64, 0xFF9B]);
+                    !(v6.is_multicast()
+                        || v6.is_unique_local()
+                        || v6.is_unicast_link_local()
+                        || translated)
+                }
+            },
+        }
+    }
 }
 
 /// Sends a request without a body to its own URI, or with one; fills in `Host`.
@@ -53,8 +102,9 @@ pub(crate) enum HttpError {
 ///
 /// # Cancel safety
 /// Dropping it closes the connection; the server may have acted.
-pub(crate) async fn send(
+pub async fn send(
     mut request: Request<Full<Bytes>>,
+    reach: Reach,
 ) -> Result<Response<Incoming>, HttpError> {
     let uri = request.uri().clone();
     let (host, port, tls) = target(&uri)?;
@@ -72,8 +122,16 @@ pub(crate) async fn send(
     };
     // A literal IPv6 address has brackets in a URL and none elsewhere.
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = timeout(ANSWER_TIMEOUT, TcpStream::connect((bare, port))).await;
-    let stream = stream.map_err(late)?.map_err(failed)?;
+    let stream = async {
+        let found = lookup_host((bare, port)).await.map_err(failed)?;
+        // Looked at here, where the connection is made: a second look-up could answer otherwise.
+        let allowed: Vec<SocketAddr> = found.filter(|at| reach.allows(at.ip())).collect();
+        if allowed.is_empty() {
+            return Err(HttpError::Private(host.to_owned()));
+        }
+        TcpStream::connect(&*allowed).await.map_err(failed)
+    };
+    let stream = timeout(ANSWER_TIMEOUT, stream).await.map_err(late)??;
     let answer = async {
         if tls {
             let name = ServerName::try_from(bare.to_owned()).map_err(|_| HttpError::Url)?;
@@ -130,4 +188,46 @@ fn tls_config() -> Result<Arc<ClientConfig>, HttpError> {
         ))
     });
     config.clone().ok_or(HttpError::NoRoots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_inside_are_known_in_all_their_forms() {
+        for inside in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "100.64.0.1",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "64:ff9b::7f00:1",
+            "fd00::1",
+            "ff02::1",
+        ] {
+            let address: IpAddr = inside.parse().unwrap();
+            assert!(!Reach::Public.allows(address), "{inside}");
+            assert!(Reach::Any.allows(address));
+        }
+        for outside in [
+            "52.95.110.1",
+            "100.128.0.1",
+            "2600:1f00::1",
+            "::ffff:52.95.110.1",
+        ] {
+            assert!(Reach::Public.allows(outside.parse().unwrap()), "{outside}");
+        }
+    }
 }

@@ -1,0 +1,289 @@
+//! The folder that the agent and a supervisor have in common.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::StepResult;
+use crate::durable;
+
+const LOCK: &str = "lock";
+const STARTED: &str = "started";
+const RESULT: &str = "result.json";
+
+/// The folder of one step.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// What a look into the folder of a step finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing was started.
+    Nothing,
+    /// A supervisor is at work.
+    Running,
+    /// The step ended.
+    Finished(StepResult),
+    /// The step was started, and nobody knows how far it came.
+    Interrupted,
+}
+
+/// Who has the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Nobody,
+    /// Somebody who has not yet written his number.
+    Unknown,
+    Process(Pid),
+}
+
+impl Folder {
+    /// The folder at this place, whether it is there or not.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder of one step of a job, below `root`.
+    #[must_use]
+    pub fn of_step(root: &Path, job_id: &str, step: usize) -> Self {
+        // Job ids have letters, digits, `-` and `_` only.
+        Self(root.join(format!("{job_id}.{step}")))
+    }
+
+    /// All folders of steps of a job that are there.
+    ///
+    /// # Errors
+    /// `root` cannot be read; one that is not there has none.
+    pub fn all_of(root: &Path, job_id: &str) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let of_job = |name: &str| name.rsplit_once('.').is_some_and(|(job, _)| job == job_id);
+        let entries = entries.flatten();
+        let found = entries.filter(|entry| entry.file_name().to_str().is_some_and(of_job));
+        Ok(found.map(|entry| Self(entry.path())).collect())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes it, for the agent's eyes only, if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(&self) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)?;
+        // What `started` says must not be lost with the name of the folder it is in.
+        match self.0.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes it with all that is in it; one that is not there is removed.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Looks what has become of the step.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read.
+    pub fn look(&self) -> io::Result<Found> {
+        // The lock first: a supervisor that ends between two looks has left its result.
+        if self.holder()? != Holder::Nobody {
+            return Ok(Found::Running);
+        }
+        match fs::read(self.0.join(RESULT)) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(result) => return Ok(Found::Finished(result)),
+                // Written whole or not at all, so somebody else wrote it.
+                Err(_) => return Ok(Found::Interrupted),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(if self.0.join(STARTED).try_exists()? {
+            Found::Interrupted
+        } else {
+            Found::Nothing
+        })
+    }
+
+    /// Tells the supervisor to stop its step; `false` if there is none.
+    ///
+    /// # Errors
+    /// The lock cannot be read, or the signal not be sent; `WouldBlock` if the supervisor has only
+    /// just taken the lock: ask again.
+    pub fn stop(&self) -> io::Result<bool> {
+        let pid = match self.holder()? {
+            Holder::Nobody => return Ok(false),
+            Holder::Unknown => return Err(io::ErrorKind::WouldBlock.into()),
+            Holder::Process(pid) => pid,
+        };
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(rustix::io::Errno::SRCH) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        // Still locked by the same one after its handle was opened: the number was not given to
+        // another process meanwhile.
+        if self.holder()? != Holder::Process(pid) {
+            return Ok(false);
+        }
+        match pidfd_send_signal(process, Signal::TERM) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn holder(&self) -> io::Result<Holder> {
+        let mut file = match File::open(self.0.join(LOCK)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Nobody),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Holder::Nobody),
+            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                let pid = text.trim().parse().ok().and_then(Pid::from_raw);
+                Ok(pid.map_or(Holder::Unknown, Holder::Process))
+            }
+        }
+    }
+}
+
+/// The supervisor's hold of the folder.
+#[derive(Debug)]
+pub(super) struct Held {
+    folder: PathBuf,
+    /// Unlocked when closed, at the latest by the end of the process.
+    _lock: File,
+}
+
+impl Held {
+    /// Takes the folder; `None` if another supervisor has it, or had it before.
+    pub(super) fn take(folder: &Path) -> io::Result<Option<Self>> {
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(folder.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if folder.join(STARTED).try_exists()? || folder.join(RESULT).try_exists()? {
+            return Ok(None);
+        }
+        lock.set_len(0)?;
+        lock.rewind()?;
+        writeln!(lock, "{}", std::process::id())?;
+        Ok(Some(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+        }))
+    }
+
+    /// From here on the step may have had effects.
+    pub(super) fn started(&self) -> io::Result<()> {
+        durable::replace(&self.folder.join(STARTED), b"")
+    }
+
+    /// The step ended.
+    pub(super) fn finished(&self, result: &StepResult) -> io::Result<()> {
+        durable::replace(&self.folder.join(RESULT), &serde_json::to_vec(result)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path().join("step"));
+        folder.create().unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn each_stage_is_told_from_the_others() {
+        let (_dir, folder) = folder();
+        assert_eq!(folder.look().unwrap(), Found::Nothing);
+        let held = Held::take(folder.path()).unwrap().unwrap();
+        assert_eq!(folder.look().unwrap(), Found::Running);
+        held.started().unwrap();
+        assert_eq!(folder.look().unwrap(), Found::Running);
+        drop(held);
+        assert_eq!(folder.look().unwrap(), Found::Interrupted);
+        folder.remove().unwrap();
+        assert_eq!(folder.look().unwrap(), Found::Nothing);
+        folder.remove().unwrap();
+    }
+
+    #[test]
+    fn a_result_is_found_once_the_supervisor_is_gone() {
+        let (_dir, folder) = folder();
+        let held = Held::take(folder.path()).unwrap().unwrap();
+        let result = StepResult::not_started("no such file");
+        held.started().unwrap();
+        held.finished(&result).unwrap();
+        assert_eq!(folder.look().unwrap(), Found::Running);
+        drop(held);
+        assert_eq!(folder.look().unwrap(), Found::Finished(result));
+    }
+
+    #[test]
+    fn a_second_supervisor_never_gets_the_step() {
+        let (_dir, folder) = folder();
+        let first = Held::take(folder.path()).unwrap().unwrap();
+        assert!(Held::take(folder.path()).unwrap().is_none());
+        first.started().unwrap();
+        drop(first);
+        assert!(Held::take(folder.path()).unwrap().is_none(), "it was begun");
+    }
+
+    #[test]
+    fn a_supervisor_that_comes_too_late_finds_no_folder() {
+        let (_dir, folder) = folder();
+        folder.remove().unwrap();
+        assert!(Held::take(folder.path()).is_err());
+    }
+
+    #[test]
+    fn nobody_is_stopped_where_nobody_works() {
+        let (_dir, folder) = folder();
+        assert!(!folder.stop().unwrap());
+        drop(Held::take(folder.path()).unwrap());
+        // The number in the file may belong to anybody by now.
+        assert!(!folder.stop().unwrap());
+    }
+}
