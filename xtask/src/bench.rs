@@ -49,7 +49,7 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
 /// Counts, prints, and compares with `benches/budget.json`.
 fn instructions(change: bool) -> Result<(), String> {
     tools::valgrind()?;
-    let mut tests = speed(&["test", "--locked", "--lib", "--tests"]);
+    let mut tests = speed(&["test", "--locked", "--release", "--test", "honest"]);
     step("no case allocates, all readers agree", &mut tests)?;
     let mut build = speed(&["build", "--locked", "--release", "--bin", "count"]);
     step("build benches/speed", &mut build)?;
