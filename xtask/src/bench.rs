@@ -5,6 +5,8 @@
 //! function `measured` of `benches/speed`, and writes one dump each time that returns.
 
 mod budget;
+mod end_to_end;
+mod stack;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +44,9 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
         [] => instructions(false),
         [one] if one == "--change" => instructions(true),
         [one] if one == "--wall" => wall(),
-        _ => Err("bench takes --change, --wall, or nothing".into()),
+        [one] if one == "--end-to-end" => end_to_end::all(),
+        [one] if one == "--stack" => stack::all(),
+        _ => Err("bench takes --change, --wall, --stack, --end-to-end, or nothing".into()),
     }
 }
 

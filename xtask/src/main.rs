@@ -31,7 +31,8 @@ cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compa
                       benches/size/table.json; with --change, makes them the new table
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
                       benches/budget.json; with --change, makes them the new budget;
-                      --wall: times, for people
+                      --wall: times, for people; --end-to-end: agent against emulator;
+                      --stack: worst stack of the core's calls, sizes of its types
 ";
 
 fn main() -> ExitCode {

@@ -92,7 +92,7 @@ struct Weight {
 
 fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> {
     let folder = target().join("size");
-    let mut build = cargo(&["build", "--release", "--target", triple]);
+    let mut build = cargo(&["build", "--locked", "--release", "--target", triple]);
     build
         .current_dir(root().join("benches/size"))
         .env("CARGO_TARGET_DIR", &folder)
@@ -117,18 +117,19 @@ fn weigh(path: &Path) -> Result<Weight, String> {
 }
 
 /// A little-endian ELF file of 32 bits (System V ABI, chapter 4).
-struct Elf<'a> {
-    bytes: &'a [u8],
+pub(crate) struct Elf<'a> {
+    pub(crate) bytes: &'a [u8],
 }
 
 /// A section header, as far as it matters here.
-struct Section {
+pub(crate) struct Section {
     name: usize,
-    kind: u32,
+    pub(crate) kind: u32,
     flags: u32,
-    offset: usize,
-    size: usize,
-    link: usize,
+    pub(crate) address: u32,
+    pub(crate) offset: usize,
+    pub(crate) size: usize,
+    pub(crate) link: usize,
 }
 
 const SHT_SYMTAB: u32 = 2;
@@ -136,12 +137,12 @@ const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u32 = 2;
 
 impl<'a> Elf<'a> {
-    fn word(&self, at: usize) -> Option<u32> {
+    pub(crate) fn word(&self, at: usize) -> Option<u32> {
         let bytes = self.bytes.get(at..)?.first_chunk()?;
         Some(u32::from_le_bytes(*bytes))
     }
 
-    fn offset(&self, at: usize) -> Option<usize> {
+    pub(crate) fn offset(&self, at: usize) -> Option<usize> {
         usize::try_from(self.word(at)?).ok()
     }
 
@@ -150,22 +151,40 @@ impl<'a> Elf<'a> {
         Some(usize::from(u16::from_le_bytes(*bytes)))
     }
 
-    fn text(&self, at: usize) -> Option<&'a str> {
+    pub(crate) fn text(&self, at: usize) -> Option<&'a str> {
         let rest = self.bytes.get(at..)?;
         let end = rest.iter().position(|byte| *byte == 0)?;
         std::str::from_utf8(rest.get(..end)?).ok()
     }
 
-    fn section(&self, index: usize) -> Option<Section> {
+    pub(crate) fn section(&self, index: usize) -> Option<Section> {
         let at = self.offset(32)? + index * self.half(46)?;
         Some(Section {
             name: self.offset(at)?,
             kind: self.word(at + 4)?,
             flags: self.word(at + 8)?,
+            address: self.word(at + 12)?,
             offset: self.offset(at + 16)?,
             size: self.offset(at + 20)?,
             link: self.offset(at + 24)?,
         })
+    }
+
+    /// All sections; `None` if this is no such file.
+    pub(crate) fn sections(&self) -> Option<Vec<Section>> {
+        if !self.bytes.starts_with(b"\x7FELF\x01\x01") {
+            return None;
+        }
+        (0..self.half(48)?)
+            .map(|index| self.section(index))
+            .collect()
+    }
+
+    /// The section of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Section> {
+        let names = self.section(self.half(50)?)?;
+        let is = |section: &Section| self.text(names.offset + section.name) == Some(name);
+        self.sections()?.into_iter().find(is)
     }
 
     fn weight(&self) -> Option<Weight> {
