@@ -65,7 +65,10 @@ async fn row(
         trace.clear();
         let job = format!("latency-{nth}");
         world.create(&job)?;
-        until("a job is done", || world.succeeded(&[job.clone()]) == 1).await?;
+        until("a job is done", || {
+            world.succeeded(std::slice::from_ref(&job)) == 1
+        })
+        .await?;
         until("its answer is sent", || {
             answered(&trace.entries(), &job).is_some()
         })
