@@ -6,6 +6,7 @@ mod fuzz;
 mod interop;
 mod mutants;
 mod panics;
+mod qemu;
 mod run;
 mod sim;
 mod size;
@@ -27,6 +28,8 @@ cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the 
 cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       random stories against the core, every promise checked; a failed seed
                       can be read as a trace, and belongs into sim_regressions.txt
+cargo xtask qemu      real firmware on emulated boards, cut, killed and disconnected; brings in
+                      qemu-system-arm and mosquitto; [--long] for every cut and many kills
 cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
                       benches/size/table.json; with --change, makes them the new table
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Some("interop") => interop::all(),
         Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::all(std::env::args().skip(2)),
+        Some("qemu") => qemu::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),

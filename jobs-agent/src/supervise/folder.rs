@@ -49,6 +49,29 @@ impl Folder {
         Self(path.into())
     }
 
+    /// The folder of one step of a job, below `root`.
+    #[must_use]
+    pub fn of_step(root: &Path, job_id: &str, step: usize) -> Self {
+        // Job ids have letters, digits, `-` and `_` only.
+        Self(root.join(format!("{job_id}.{step}")))
+    }
+
+    /// All folders of steps of a job that are there.
+    ///
+    /// # Errors
+    /// `root` cannot be read; one that is not there has none.
+    pub fn all_of(root: &Path, job_id: &str) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let of_job = |name: &str| name.rsplit_once('.').is_some_and(|(job, _)| job == job_id);
+        let entries = entries.flatten();
+        let found = entries.filter(|entry| entry.file_name().to_str().is_some_and(of_job));
+        Ok(found.map(|entry| Self(entry.path())).collect())
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
