@@ -12,8 +12,9 @@ use crate::Failure;
 
 /// Nothing here takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
-/// How often is looked whether something has happened.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often is looked whether something has happened: looking disturbs, and the times are the
+/// trace's.
+const LOOK: Duration = Duration::from_millis(10);
 /// Without a packet for this long, everything that was going to be said has been said.
 const QUIET: Duration = Duration::from_millis(1_500);
 
