@@ -6,7 +6,6 @@
 
 mod budget;
 mod end_to_end;
-mod stack;
 
 use std::{
     collections::BTreeMap,
@@ -45,8 +44,7 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
         [one] if one == "--change" => instructions(true),
         [one] if one == "--wall" => wall(),
         [one] if one == "--end-to-end" => end_to_end::all(),
-        [one] if one == "--stack" => stack::all(),
-        _ => Err("bench takes --change, --wall, --stack, --end-to-end, or nothing".into()),
+        _ => Err("bench takes --change, --wall, --end-to-end, or nothing".into()),
     }
 }
 

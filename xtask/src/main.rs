@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod boards;
 mod fuzz;
 mod interop;
 mod mutants;
@@ -34,8 +35,12 @@ cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compa
                       benches/size/table.json; with --change, makes them the new table
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
                       benches/budget.json; with --change, makes them the new budget;
-                      --wall: times, for people; --end-to-end: agent against emulator;
-                      --stack: worst stack of the core's calls, sizes of its types
+<<<<<<< HEAD
+                      --wall: times, for people; --end-to-end: agent against emulator
+=======
+                      --wall: times, for people
+cargo xtask boards    the firmware examples build, and fit their boards
+>>>>>>> main
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
+        Some("boards") => boards::all(),
         Some("bench") => bench::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
