@@ -31,7 +31,7 @@ const DEVICES: usize = 4;
 
 /// Jobs that a device has done whose log of records is about to change its page, and portions of
 /// each.
-const AGING: (usize, usize) = (2, 20);
+const AGING: (usize, usize) = (2, 15);
 
 /// Units of the erasure of a sector.
 const ERASE_UNITS: u32 = 64;
