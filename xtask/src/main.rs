@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod boards;
 mod fuzz;
 mod interop;
 mod mutants;
@@ -36,6 +37,7 @@ cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compa
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
                       benches/budget.json; with --change, makes them the new budget;
                       --wall: times, for people
+cargo xtask boards    the firmware examples build, and fit their boards
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
+        Some("boards") => boards::all(),
         Some("bench") => bench::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
