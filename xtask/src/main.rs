@@ -30,7 +30,8 @@ cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       random stories against the core, every promise checked; a failed seed
                       can be read as a trace, and belongs into sim_regressions.txt
 cargo xtask qemu      real firmware on emulated boards, cut, killed and disconnected; brings in
-                      qemu-system-arm and mosquitto; [--long] for every cut and many kills
+                      qemu-system-arm and mosquitto; [--long] for every cut and many kills,
+                      [--size] renews the size table of examples/qemu-cortex-m/README.md
 cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
                       benches/size/table.json; with --change, makes them the new table
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
