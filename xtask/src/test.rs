@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    mutants, panics,
+    bench, mutants, panics,
     run::{captured, cargo, root, step, target},
-    tools,
+    size, tools,
 };
 
 /// The crates that must not know of an operating system.
@@ -23,6 +23,8 @@ pub(crate) fn all() -> Result<(), String> {
     panics::all()?;
     lints()?;
     tests()?;
+    size::all(false)?;
+    bench::all(&[])?;
     mutants::all()?;
     documentation()?;
     msrv()?;

@@ -100,6 +100,14 @@ impl Device {
         self
     }
 
+    /// Gives it the flash that another device has now.
+    pub(super) fn age_like(&self, other: &Self) -> Result<(), String> {
+        let copied = fs::copy(&other.flash, &self.flash);
+        copied
+            .map(|_| ())
+            .map_err(|error| format!("{}: {error}", self.flash.display()))
+    }
+
     /// Switches it on; with `cut`, the power fails after so many units of flash activity.
     pub(super) fn start(&mut self, cut: Option<u32>) -> Result<Running, String> {
         self.starts += 1;
