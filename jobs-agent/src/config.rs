@@ -233,7 +233,7 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
-        if self.steps.default_user.is_none() && self.steps.users.iter().any(|user| user == "*") {
+        if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }
         if let Err(error) = jobs_proto::ThingName::new(&self.thing) {
