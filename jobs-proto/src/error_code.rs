@@ -1,6 +1,21 @@
 //! The codes on `…/rejected`, and what each means for the next try.
 
 use crate::text::{self, EscapedStr};
+use crate::words::words;
+
+words! {
+    /// The names of [`ErrorCode::ALL`] on the wire.
+    CODES, CODE_NAMES, find_code:
+    "InvalidTopic",
+    "InvalidJson",
+    "InvalidRequest",
+    "InvalidStateTransition",
+    "ResourceNotFound",
+    "VersionMismatch",
+    "InternalError",
+    "RequestThrottled",
+    "TerminalStateReached",
+}
 
 /// Why the service refused a request (AWS IoT developer guide, jobs API, `ErrorCode`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -54,25 +69,12 @@ impl ErrorCode {
         Self::TerminalStateReached,
     ];
 
-    /// The names of [`Self::ALL`] on the wire.
-    const NAMES: [&'static str; 9] = [
-        "InvalidTopic",
-        "InvalidJson",
-        "InvalidRequest",
-        "InvalidStateTransition",
-        "ResourceNotFound",
-        "VersionMismatch",
-        "InternalError",
-        "RequestThrottled",
-        "TerminalStateReached",
-    ];
-
     /// The name on the wire; `"Unknown"` for [`ErrorCode::Unknown`].
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "Unknown",
-            known => text::nth(&Self::NAMES, known as usize),
+            known => text::nth(CODE_NAMES, known as usize),
         }
     }
 
@@ -86,8 +88,8 @@ impl ErrorCode {
     }
 
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = text.find_in(&Self::NAMES);
-        let known = index.and_then(|index| Self::ALL.get(usize::from(index)));
+        let index = find_code(text);
+        let known = Self::ALL.get(usize::from(index));
         known.copied().unwrap_or(Self::Unknown)
     }
 

@@ -75,7 +75,7 @@ macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $max:expr, $alphabet:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name<'a>(&'a str);
+        pub struct $name<'a>(&'a [u8]);
 
         impl<'a> $name<'a> {
             /// Checks the text and wraps it.
@@ -85,20 +85,25 @@ macro_rules! identifier {
             /// [`IdError`] when the text is empty, too long or holds an illegal character.
             pub const fn new(text: &'a str) -> Result<Self, IdError> {
                 match check(text.as_bytes(), $max, $alphabet) {
-                    Ok(()) => Ok(Self(text)),
+                    Ok(()) => Ok(Self(text.as_bytes())),
                     Err(error) => Err(error),
                 }
             }
 
             /// In place of one that is missing, where an `Option` would have to be moved.
             #[allow(dead_code, reason = "not every identifier is read from messages")]
-            pub(crate) const ABSENT: Self = Self("");
+            pub(crate) const ABSENT: Self = Self(&[]);
 
             /// The same as [`Self::new`], for bytes.
             #[allow(dead_code, reason = "not every identifier is read from messages")]
             pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
-                check(text, $max, $alphabet).ok()?;
-                core::str::from_utf8(text).ok().map(Self)
+                check(text, $max, $alphabet).is_ok().then_some(Self(text))
+            }
+
+            /// Wraps what was checked before, or nothing.
+            #[allow(dead_code, reason = "not every identifier is read from messages")]
+            pub(crate) const fn checked(text: &'a [u8]) -> Self {
+                Self(text)
             }
 
             /// Whether this is one, and not [`Self::ABSENT`].
@@ -110,25 +115,35 @@ macro_rules! identifier {
             /// The text.
             #[must_use]
             pub const fn as_str(&self) -> &'a str {
+                match core::str::from_utf8(self.0) {
+                    Ok(text) => text,
+                    // What was checked is ASCII.
+                    Err(_) => "",
+                }
+            }
+
+            /// The bytes of the text, which are ASCII; in flash cheaper than [`Self::as_str`].
+            #[must_use]
+            pub const fn as_bytes(&self) -> &'a [u8] {
                 self.0
             }
         }
 
         impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
             }
         }
 
         impl fmt::Display for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.0)
+                f.pad(self.as_str())
             }
         }
 
         impl AsRef<str> for $name<'_> {
             fn as_ref(&self) -> &str {
-                self.0
+                self.as_str()
             }
         }
 

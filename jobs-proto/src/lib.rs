@@ -47,6 +47,13 @@
 //! );
 //! ```
 //!
+//! # Features
+//!
+//! * `fast`: for hosts. Strings are searched eight bytes at a time, names are compared whole and
+//!   the scanner's state stays in registers. The grammar, the checks and the results are the same;
+//!   without it the code is written for the least flash.
+//! * `serde`: `Serialize` and `Deserialize` for identifiers, states, error codes and times.
+//!
 //! # Panics and bounds
 //!
 //! No function of this crate panics, recurses or loops further than the length of its input, on
@@ -77,6 +84,7 @@ pub mod details;
 pub mod document;
 pub mod encode;
 mod error_code;
+mod found;
 mod id;
 pub mod limits;
 mod members;
@@ -85,10 +93,13 @@ mod scan;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod status;
+#[cfg(feature = "fast")]
+mod swar;
 mod text;
 mod time;
 pub mod topic;
 pub mod transition;
+mod words;
 mod write;
 
 pub use error_code::{ErrorCode, Retry};

@@ -1,8 +1,5 @@
 //! Decimal numbers in both directions, without the 64-bit division that small cores lack.
 
-/// Digits of `u64::MAX`.
-pub(crate) const DIGITS_MAX: usize = 20;
-
 /// Digits that always fit a `u64`.
 const SAFE_DIGITS: usize = 19;
 
@@ -16,49 +13,73 @@ pub(crate) fn unquoted(json: &[u8]) -> &[u8] {
 
 /// Reads a plain decimal number; `None` for anything else or more than 19 digits.
 pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > SAFE_DIGITS {
-        return None;
-    }
+    let (value, len) = leading(digits);
+    (len == digits.len() && value != NONE).then_some(value)
+}
+
+/// In place of a number that there is not: nineteen digits are less.
+pub(crate) const NONE: u64 = u64::MAX;
+
+/// The number with which a text begins, and how many digits it has; [`NONE`] if it has none or
+/// more than 19.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn leading(text: &[u8]) -> (u64, usize) {
     let mut value: u64 = 0;
-    for byte in digits {
+    let mut len: usize = 0;
+    let mut rest = text;
+    #[cfg(feature = "fast")]
+    if let Some((bytes, behind)) = text.split_first_chunk()
+        && let Some(number) = crate::swar::eight_digits(u64::from_le_bytes(*bytes))
+    {
+        (value, len, rest) = (number, crate::swar::LEN, behind);
+    }
+    while let [byte, behind @ ..] = rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return None;
+            break;
         }
-        // Nineteen digits cannot overflow; ten times as shifts, because the target may have no
-        // wide multiplication.
-        value = (value << 3)
-            .wrapping_add(value << 1)
-            .wrapping_add(u64::from(digit));
+        // Nineteen digits cannot overflow, and more do not count.
+        value = ten_times(value).wrapping_add(u64::from(digit));
+        len = len.wrapping_add(1);
+        rest = behind;
     }
-    Some(value)
+    if len == 0 || len > SAFE_DIGITS {
+        value = NONE;
+    }
+    (value, len)
+}
+
+#[cfg(feature = "fast")]
+const fn ten_times(value: u64) -> u64 {
+    value.wrapping_mul(10)
+}
+
+/// By turning, which loses no bit of a small number: shifts would be made a multiplication again,
+/// and small cores have none so wide.
+#[cfg(not(feature = "fast"))]
+const fn ten_times(value: u64) -> u64 {
+    value.rotate_left(3).wrapping_add(value.rotate_left(1))
 }
 
 /// Reads a whole number with an optional minus; `None` when it is none or does not fit.
+#[cfg_attr(not(feature = "fast"), inline(never))]
 pub(crate) fn signed(text: &[u8]) -> Option<i64> {
-    match text.strip_prefix(b"-") {
-        Some(digits) => 0_i64.checked_sub_unsigned(unsigned(digits)?),
-        None => i64::try_from(unsigned(text)?).ok(),
-    }
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let size = unsigned(digits)?;
+    let value = if negative {
+        0_i64.wrapping_sub_unsigned(size)
+    } else {
+        0_i64.wrapping_add_unsigned(size)
+    };
+    // A sign that is not the one of the text shows that the number did not fit.
+    (size == 0 || negative == value.is_negative()).then_some(value)
 }
 
-/// Writes the digits of `value` to the end of `out` and returns them.
-pub(crate) fn print(value: u64, out: &mut [u8; DIGITS_MAX]) -> &[u8] {
-    let mut value = value;
-    let mut len: usize = 0;
-    for place in out.iter_mut().rev() {
-        let digit = divide_by_10(&mut value);
-        *place = b'0' | digit;
-        len = len.wrapping_add(1);
-        if value == 0 {
-            break;
-        }
-    }
-    out.get(DIGITS_MAX.wrapping_sub(len)..).unwrap_or(&[])
-}
-
-/// Divides bit by bit; returns what is left over.
-fn divide_by_10(value: &mut u64) -> u8 {
+/// Divides by ten, bit by bit; returns what is left over.
+pub(crate) fn divide_by_10(value: &mut u64) -> u8 {
     let mut left: u8 = 0;
     for _ in 0..u64::BITS {
         left = (left << 1) | u8::from(*value >> 63 != 0);

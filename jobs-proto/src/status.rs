@@ -1,6 +1,20 @@
 //! The states of a job execution.
 
 use crate::text::{self, EscapedStr};
+use crate::words::words;
+
+words! {
+    /// The names of [`JobStatus::ALL`] on the wire.
+    STATUSES, STATUS_NAMES, find_status:
+    "QUEUED",
+    "IN_PROGRESS",
+    "SUCCEEDED",
+    "FAILED",
+    "TIMED_OUT",
+    "REJECTED",
+    "REMOVED",
+    "CANCELED",
+}
 
 /// The state of a job execution (official service model, `JobExecutionStatus`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -36,22 +50,10 @@ impl JobStatus {
         Self::Canceled,
     ];
 
-    /// The names of [`Self::ALL`] on the wire.
-    const NAMES: [&'static str; 8] = [
-        "QUEUED",
-        "IN_PROGRESS",
-        "SUCCEEDED",
-        "FAILED",
-        "TIMED_OUT",
-        "REJECTED",
-        "REMOVED",
-        "CANCELED",
-    ];
-
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        text::nth(&Self::NAMES, self as usize)
+        text::nth(STATUS_NAMES, self as usize)
     }
 
     /// The state with this name on the wire; case matters.
@@ -79,13 +81,13 @@ impl JobStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum UpdateStatus {
     /// Started, or still running.
-    InProgress,
+    InProgress = JobStatus::InProgress as isize,
     /// Done.
-    Succeeded,
+    Succeeded = JobStatus::Succeeded as isize,
     /// Not done.
-    Failed,
+    Failed = JobStatus::Failed as isize,
     /// Refused.
-    Rejected,
+    Rejected = JobStatus::Rejected as isize,
 }
 
 impl UpdateStatus {
@@ -143,8 +145,8 @@ pub enum WireStatus {
 
 impl WireStatus {
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = text.find_in(&JobStatus::NAMES);
-        let known = index.and_then(|index| JobStatus::ALL.get(usize::from(index)));
+        let index = find_status(text);
+        let known = JobStatus::ALL.get(usize::from(index));
         known.map_or(Self::Unknown, |status| Self::Known(*status))
     }
 

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::scan::{CLOSED, Scanner};
+
 /// The word with this number; empty behind the last one.
 pub(crate) const fn nth(words: &'static [&'static str], index: usize) -> &'static str {
     let mut rest = words;
@@ -16,71 +18,68 @@ pub(crate) const fn nth(words: &'static [&'static str], index: usize) -> &'stati
     ""
 }
 
-/// The number of the word that is `text`.
-pub(crate) fn find(words: &[&str], text: &[u8]) -> Option<u8> {
-    let mut index: u8 = 0;
-    for word in words {
-        if word.as_bytes() == text {
-            return Some(index);
-        }
-        index = index.wrapping_add(1);
-    }
-    None
-}
-
 /// The inside of a JSON string, still escaped, borrowed from the message.
 ///
 /// Every value that this crate hands out has been checked: escapes are complete, surrogates come
 /// in pairs, no raw control characters.
 #[derive(Clone, Copy)]
-pub struct EscapedStr<'a>(&'a str);
+pub struct EscapedStr<'a>(&'a [u8]);
 
 impl<'a> EscapedStr<'a> {
     /// Wraps what stood between the quotes; the caller has checked it.
-    pub(crate) const fn new(raw: &'a str) -> Self {
+    pub(crate) const fn new(raw: &'a [u8]) -> Self {
         Self(raw)
     }
 
     /// The text between the quotes, escapes and all.
     #[must_use]
     pub const fn as_escaped(&self) -> &'a str {
+        match core::str::from_utf8(self.0) {
+            Ok(text) => text,
+            // The scanner has seen to it that this cannot be.
+            Err(_) => "",
+        }
+    }
+
+    /// The bytes between the quotes, escapes and all: UTF-8, which takes no further check.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
 
     /// The text, when nothing in it is escaped.
     #[must_use]
     pub fn as_plain(&self) -> Option<&'a str> {
-        for byte in self.0.as_bytes() {
-            if *byte == b'\\' {
-                return None;
-            }
-        }
-        Some(self.0)
+        (!self.is_escaped()).then(|| self.as_escaped())
+    }
+
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.0.contains(&b'\\')
     }
 
     /// The characters, with escapes resolved.
     #[must_use]
     pub fn chars(&self) -> Chars<'a> {
-        Chars(self.0.chars())
+        Chars(self.scanner())
+    }
+
+    /// Over the text between the quotes.
+    pub(crate) const fn scanner(&self) -> Scanner<'a> {
+        Scanner::new(self.0, 0)
     }
 
     /// Whether the text, with escapes resolved, is `other`.
     #[must_use]
     pub fn eq_str(&self, other: &str) -> bool {
-        match self.as_plain() {
-            Some(plain) => plain == other,
-            None => self.chars().eq(other.chars()),
-        }
-    }
-
-    /// The number of the first of these words that the text is, with escapes resolved.
-    pub(crate) fn find_in(&self, words: &[&str]) -> Option<u8> {
-        match self.as_plain() {
-            Some(plain) => find(words, plain.as_bytes()),
-            // Nobody escapes names without need, so this may be slow: it is short instead.
-            None => {
-                let word = words.iter().find(|word| self.eq_str(word))?;
-                find(words, word.as_bytes())
+        let mut others = Scanner::new(other.as_bytes(), 0);
+        let mut own = self.scanner();
+        loop {
+            let code = own.char();
+            if code != others.plain_char() {
+                return false;
+            }
+            if code == CLOSED {
+                return true;
             }
         }
     }
@@ -101,7 +100,7 @@ impl<'a> EscapedStr<'a> {
 
 impl PartialEq for EscapedStr<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.chars().eq(other.chars())
+        self.chars().eq(other.chars())
     }
 }
 
@@ -121,7 +120,7 @@ impl PartialEq<&str> for EscapedStr<'_> {
 
 impl fmt::Debug for EscapedStr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0)
+        write!(f, "\"{}\"", self.as_escaped())
     }
 }
 
@@ -134,57 +133,13 @@ impl fmt::Display for EscapedStr<'_> {
 
 /// The characters of an [`EscapedStr`], with escapes resolved.
 #[derive(Clone, Debug)]
-pub struct Chars<'a>(core::str::Chars<'a>);
-
-/// Whether this is the first half of a pair of UTF-16.
-pub(crate) fn is_high(unit: u32) -> bool {
-    unit & 0xFC00 == 0xD800
-}
-
-/// Whether this is the second half of a pair of UTF-16.
-pub(crate) fn is_low(unit: u32) -> bool {
-    unit & 0xFC00 == 0xDC00
-}
-
-impl Chars<'_> {
-    fn hex4(&mut self) -> Option<u32> {
-        let mut value = 0;
-        for _ in 0..4 {
-            value = (value << 4) | self.0.next()?.to_digit(16)?;
-        }
-        Some(value)
-    }
-
-    fn escaped(&mut self) -> Option<char> {
-        Some(match self.0.next()? {
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => {
-                let mut code = self.hex4()?;
-                if is_high(code) {
-                    // The scanner has seen to it that `\uXXXX` with the other half follows.
-                    self.0.nth(1)?;
-                    let low = self.hex4()? & 0x3FF;
-                    code = 0x1_0000_u32.wrapping_add((code & 0x3FF) << 10) | low;
-                }
-                return char::from_u32(code);
-            }
-            same => same,
-        })
-    }
-}
+pub struct Chars<'a>(Scanner<'a>);
 
 impl Iterator for Chars<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        match self.0.next()? {
-            '\\' => self.escaped(),
-            plain => Some(plain),
-        }
+        char::from_u32(self.0.char())
     }
 }
 

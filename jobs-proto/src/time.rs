@@ -20,25 +20,22 @@ impl EpochSeconds {
         self.0
     }
 
-    /// Reads the text of a JSON number, or of a JSON string that holds one.
+    /// Reads the text of a number.
     ///
     /// A fraction is cut off and milliseconds become seconds. Negative, exponential and endless
     /// values are `None`: a strange time never fails a message.
-    pub(crate) fn read(json: &[u8]) -> Option<Self> {
-        let text = number::unquoted(json);
-        let others = text.iter().filter(|byte| !byte.is_ascii_digit()).count();
-        let end = text.iter().position(|byte| *byte == b'.');
-        if others > usize::from(end.is_some()) {
-            return None;
-        }
-        let len = end.unwrap_or(text.len());
-        // Dropping three digits is the division by 1000 that small cores lack.
-        let seconds = match len {
-            ..MILLIS_DIGITS_MIN => len,
-            MILLIS_DIGITS_MIN..=DIGITS_MAX => len.wrapping_sub(3),
+    #[cfg_attr(not(feature = "fast"), inline(never))]
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let (mut seconds, len) = number::leading(text);
+        match text.get(len..)? {
+            [] => {}
+            [b'.', fraction @ ..] if fraction.iter().all(u8::is_ascii_digit) => {}
             _ => return None,
-        };
-        let seconds = text.get(..seconds)?;
-        number::unsigned(seconds).map(Self)
+        }
+        if len >= MILLIS_DIGITS_MIN {
+            // Dropping three digits is the division by 1000 that small cores lack.
+            (seconds, _) = number::leading(text.get(..len.wrapping_sub(3))?);
+        }
+        (seconds != number::NONE && len <= DIGITS_MAX).then_some(Self(seconds))
     }
 }

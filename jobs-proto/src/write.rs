@@ -38,21 +38,16 @@ impl<'b> Writer<'b> {
     /// Not inlined: what is written is short, and the calls are many.
     #[inline(never)]
     pub(crate) fn byte(&mut self, byte: u8) {
-        if let Some(slot) = self.out.get_mut(self.len) {
-            *slot = byte;
-        }
+        self.put(self.len, byte);
         // What is written stands in memory, so its length cannot overflow.
         self.len = self.len.wrapping_add(1);
     }
 
+    #[inline(never)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.byte(*byte);
         }
-    }
-
-    pub(crate) fn str(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
     }
 
     pub(crate) fn char(&mut self, char: char) {
@@ -75,19 +70,35 @@ impl<'b> Writer<'b> {
         self.byte(low);
     }
 
-    /// A key that needs no escaping, and its colon.
-    pub(crate) fn key(&mut self, key: &str) {
-        self.byte(b'"');
-        self.str(key);
-        self.str("\":");
-    }
-
     pub(crate) fn int(&mut self, value: i64) {
         if value < 0 {
             self.byte(b'-');
         }
-        let mut digits = [0; number::DIGITS_MAX];
-        self.bytes(number::print(value.unsigned_abs(), &mut digits));
+        // The digits come from the last one on, so they are counted first.
+        let mut rest = value.unsigned_abs();
+        loop {
+            number::divide_by_10(&mut rest);
+            self.len = self.len.wrapping_add(1);
+            if rest == 0 {
+                break;
+            }
+        }
+        let mut at = self.len;
+        rest = value.unsigned_abs();
+        loop {
+            let digit = number::divide_by_10(&mut rest);
+            at = at.wrapping_sub(1);
+            self.put(at, b'0' | digit);
+            if rest == 0 {
+                return;
+            }
+        }
+    }
+
+    fn put(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.out.get_mut(at) {
+            *place = byte;
+        }
     }
 
     pub(crate) fn finish(self) -> Result<&'b [u8], TooSmall> {

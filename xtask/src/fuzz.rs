@@ -164,30 +164,38 @@ pub(crate) fn replay(percent: u32) -> Result<Vec<String>, String> {
     println!("\n== replay of the corpora");
     let manifest = root().join("fuzz/Cargo.toml");
     let manifest = manifest.to_string_lossy().into_owned();
-    let args = [
-        "test",
-        "--release",
-        "--locked",
-        "--manifest-path",
-        &manifest,
-        "--test",
-        "replay",
-        "--",
-        "--nocapture",
-    ];
-    let mut test = cargo(&args);
-    test.env("CARGO_TARGET_DIR", target().join("fuzz"))
-        .env("JOBS_FUZZ_PERCENT", percent.to_string());
-    let output = captured(&mut test)?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        return Err(format!(
-            "replay: {said}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+    let mut lines = Vec::new();
+    // The protocol as small cores have it, and as hosts do.
+    for features in ["", "fast"] {
+        let args = [
+            "test",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            &manifest,
+            "--features",
+            features,
+            "--test",
+            "replay",
+            "--",
+            "--nocapture",
+        ];
+        let mut test = cargo(&args);
+        test.env("CARGO_TARGET_DIR", target().join("fuzz"))
+            .env("JOBS_FUZZ_PERCENT", percent.to_string());
+        let output = captured(&mut test)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            return Err(format!(
+                "replay {features}: {said}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+        let replayed = said.lines().filter(|line| line.ends_with("mutations"));
+        lines.extend(replayed.map(|line| {
+            let line = line.rsplit("test ").next().unwrap_or(line);
+            format!("{line} {features}").trim_end().to_owned()
+        }));
     }
-    let lines = said.lines().filter(|line| line.ends_with("mutations"));
-    Ok(lines
-        .map(|line| line.rsplit("test ").next().unwrap_or(line).to_owned())
-        .collect())
+    Ok(lines)
 }

@@ -1,11 +1,14 @@
 //! Commands of this repository; `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod bench;
+mod boards;
 mod chaos;
 mod fuzz;
 mod interop;
 mod mutants;
 mod panics;
+mod qemu;
 mod run;
 mod sim;
 mod size;
@@ -30,8 +33,14 @@ cargo xtask chaos [--long] [--seed N]
 cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       random stories against the core, every promise checked; a failed seed
                       can be read as a trace, and belongs into sim_regressions.txt
+cargo xtask qemu      real firmware on emulated boards, cut, killed and disconnected; brings in
+                      qemu-system-arm and mosquitto; [--long] for every cut and many kills
 cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compared with
                       benches/size/table.json; with --change, makes them the new table
+cargo xtask bench     instructions of protocol and core beside other crates, compared with
+                      benches/budget.json; with --change, makes them the new budget;
+                      --wall: times, for people
+cargo xtask boards    the firmware examples build, and fit their boards
 ";
 
 fn main() -> ExitCode {
@@ -43,9 +52,12 @@ fn main() -> ExitCode {
         Some("interop") => interop::all(),
         Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::all(std::env::args().skip(2)),
+        Some("qemu") => qemu::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("verify") => verify::all(),
         Some("panics") => panics::all().map(|_| ()),
         Some("size") => size::all(std::env::args().any(|argument| argument == "--change")),
+        Some("boards") => boards::all(),
+        Some("bench") => bench::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

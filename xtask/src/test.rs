@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::{
-    mutants, panics,
+    chaos, mutants, panics,
     run::{captured, cargo, root, step, target},
     tools,
 };
 
 /// The crates that must not know of an operating system.
-const CORE: [&str; 2] = ["jobs-proto", "jobs-agent-core"];
+const CORE: [&str; 3] = ["jobs-proto", "jobs-agent-core", "agent-embassy"];
 
 /// All steps.
 ///
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Result<(), String> {
     panics::all()?;
     lints()?;
     tests()?;
+    chaos::all(&[])?;
     mutants::all()?;
     documentation()?;
     msrv()?;
@@ -80,6 +81,14 @@ fn tests() -> Result<(), String> {
     step(
         "tests: Linux adapter",
         &mut cargo(&["test", "--locked", "-p", "agent-std"]),
+    )?;
+    step(
+        "tests: gateway program",
+        &mut cargo(&["test", "--locked", "-p", "jobs-agent"]),
+    )?;
+    step(
+        "tests: board adapter",
+        &mut cargo(&["test", "--locked", "-p", "agent-embassy"]),
     )?;
     let examples = [
         "test", "--locked", "-p", "handlers", "-p", "gateway", "-p", "xtask",

@@ -28,6 +28,7 @@ fn identifiers(text: &str) {
     if let Ok(id) = seen(JobId::new(text)) {
         seen((
             id.as_str(),
+            id.as_bytes(),
             id.as_ref().len(),
             id == seen(id),
             id < seen(id),
@@ -74,15 +75,18 @@ fn topics(text: &str) {
     if let Ok(topic) = seen(InboundTopic::parse(text, thing)) {
         seen(topic.encoded_len(thing));
         seen(topic.encode(thing, out).is_ok());
+        seen(topic.write(thing, out).is_ok());
     }
     if let Ok(topic) = seen(RequestTopic::parse(text, thing)) {
         seen(topic.encoded_len(thing));
         seen(topic.encode(thing, out).is_ok());
+        seen(topic.write(thing, out).is_ok());
         seen(topic.reply(seen(Reply::Accepted)));
     }
     for filter in seen(Filter::ALL) {
         seen(filter.encoded_len(thing));
         seen(filter.encode(thing, out).is_ok());
+        seen(filter.write(thing, out).is_ok());
     }
 }
 
@@ -90,6 +94,7 @@ fn strings(value: EscapedStr<'_>, text: &str) {
     let mut out = [0; 40];
     seen((
         value.as_escaped(),
+        value.as_bytes(),
         value.as_plain(),
         value.eq_str(text),
         value == text,

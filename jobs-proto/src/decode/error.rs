@@ -75,3 +75,12 @@ impl From<crate::scan::Fault> for DecodeError<'_> {
         }
     }
 }
+
+/// A member is missing in the object that stands here, or in all of the message.
+pub(super) fn missing<'a>(offset: usize) -> DecodeError<'a> {
+    DecodeError {
+        kind: ErrorKind::MissingField,
+        offset,
+        salvage: None,
+    }
+}

@@ -1,9 +1,10 @@
 //! The messages that carry one execution: `notify-next`, *describe* and *start-next*.
 
-use super::salvage::broken;
-use super::{DecodeError, ErrorKind, StatusDetails};
-use crate::members::{self, Out, Target};
-use crate::scan::Fault;
+use super::error::missing;
+use super::salvage::salvage;
+use super::{DecodeError, StatusDetails};
+use crate::found::{self, Found, Numbers, Set};
+use crate::words::member;
 use crate::{EpochSeconds, EscapedStr, JobId, ThingName, WireStatus};
 
 /// A message about one execution, or about none.
@@ -45,21 +46,21 @@ pub struct JobExecution<'a> {
     pub job_document: Option<&'a [u8]>,
 }
 
-const TOP: [&str; 3] = ["clientToken", "timestamp", "execution"];
+const OUTER: Set = found::set(&[member::CLIENT_TOKEN, member::TIMESTAMP, member::EXECUTION]);
 
-const NAMES: [&str; 11] = [
-    "jobId",
-    "thingName",
-    "status",
-    "statusDetails",
-    "queuedAt",
-    "startedAt",
-    "lastUpdatedAt",
-    "approximateSecondsBeforeTimedOut",
-    "versionNumber",
-    "executionNumber",
-    "jobDocument",
-];
+const INNER: Set = found::set(&[
+    member::JOB_ID,
+    member::THING_NAME,
+    member::STATUS,
+    member::STATUS_DETAILS,
+    member::QUEUED_AT,
+    member::STARTED_AT,
+    member::LAST_UPDATED_AT,
+    member::SECONDS_LEFT,
+    member::VERSION_NUMBER,
+    member::EXECUTION_NUMBER,
+    member::JOB_DOCUMENT,
+]);
 
 /// Reads the payload of `…/notify-next`.
 ///
@@ -90,69 +91,48 @@ pub fn start_next_accepted(payload: &[u8]) -> Result<ExecutionMessage<'_>, Decod
 
 /// The three messages have one shape.
 ///
-/// The message is built in the place where it is returned: moving a whole one costs flash.
+/// Each result is built in the place where it is returned: moving a whole one costs flash.
+#[cfg_attr(not(feature = "fast"), inline(never))]
 fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
-    let mut result = Ok(ExecutionMessage {
-        client_token: None,
-        timestamp: None,
-        execution: Some(nothing()),
-    });
-    let Ok(message) = &mut result else {
-        return result;
-    };
-    let Some(job) = &mut message.execution else {
-        return result;
-    };
-    let mut top = [
-        Out::Text(&mut message.client_token),
-        Out::Time(&mut message.timestamp),
-        Out::Inner,
-    ];
-    let mut members = [
-        Out::Job(&mut job.job_id),
-        Out::Thing(&mut job.thing_name),
-        Out::Status(&mut job.status),
-        Out::Details(&mut job.status_details),
-        Out::Time(&mut job.queued_at),
-        Out::Time(&mut job.started_at),
-        Out::Time(&mut job.last_updated_at),
-        Out::Seconds(&mut job.approximate_seconds_before_timed_out),
-        Out::Int(&mut job.version_number),
-        Out::Int(&mut job.execution_number),
-        Out::Json(&mut job.job_document),
-    ];
-    let mut inner = Target::new(&NAMES, &mut members);
-    let fault = members::read_message(payload, &mut Target::new(&TOP, &mut top), &mut inner);
-    let (seen, at) = (inner.seen, inner.at);
-    let fault = match fault {
-        Some(fault) => fault,
-        None if job.job_id.is_present() => return result,
-        None if seen == 0 => {
-            // The guide calls the member "empty" when it means absent.
-            message.execution = None;
-            return result;
-        }
-        None => Fault {
-            kind: ErrorKind::MissingField,
-            at,
-        },
-    };
-    Err(broken(payload, fault, seen & 1 != 0, message))
+    let mut values = found::nothing!();
+    let mut found = Found::new(&mut values);
+    let fault = found.read_message(payload, OUTER, INNER);
+    if let Some(fault) = fault {
+        return Err(salvage(payload, &mut found, fault));
+    }
+    // The guide calls the member "empty" when it means absent.
+    if found.seen & INNER == 0 {
+        return Ok(ExecutionMessage {
+            client_token: found.text(member::CLIENT_TOKEN),
+            timestamp: found.timestamp(),
+            execution: None,
+        });
+    }
+    if !found.has(member::JOB_ID) {
+        return Err(missing(found.object_at));
+    }
+    Ok(ExecutionMessage {
+        client_token: found.text(member::CLIENT_TOKEN),
+        timestamp: found.timestamp(),
+        execution: Some(execution(&found)),
+    })
 }
 
-/// An execution of which nothing is known.
-fn nothing<'a>() -> JobExecution<'a> {
+#[cfg_attr(not(feature = "fast"), inline(never))]
+fn execution<'a>(found: &Found<'_, 'a>) -> JobExecution<'a> {
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
     JobExecution {
-        job_id: JobId::ABSENT,
-        thing_name: None,
-        status: WireStatus::Absent,
-        status_details: None,
-        queued_at: None,
-        started_at: None,
-        last_updated_at: None,
-        approximate_seconds_before_timed_out: None,
-        version_number: None,
-        execution_number: None,
-        job_document: None,
+        approximate_seconds_before_timed_out: found.seconds(member::SECONDS_LEFT),
+        status: found.status(),
+        job_id: found.job(),
+        thing_name: found.thing(),
+        status_details: found.details(),
+        job_document: found.json(member::JOB_DOCUMENT),
+        queued_at: numbers.queued_at,
+        started_at: numbers.started_at,
+        last_updated_at: numbers.last_updated_at,
+        version_number: numbers.version_number,
+        execution_number: numbers.execution_number,
     }
 }

@@ -2,7 +2,8 @@
 
 use super::summary::Naming;
 use super::{DecodeError, Summaries};
-use crate::members::{self, Out, Target};
+use crate::found::{self, Found, Set};
+use crate::words::member;
 use crate::{EpochSeconds, EscapedStr, JobStatus};
 
 /// The pending executions of this thing, or as many as fit
@@ -48,17 +49,17 @@ impl<'a> Pending<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
 pub fn get_pending_accepted(payload: &[u8]) -> Result<Pending<'_>, DecodeError<'_>> {
-    let mut pending = Pending {
-        client_token: None,
-        timestamp: None,
-        payload,
-    };
-    let mut members = [
-        Out::Text(&mut pending.client_token),
-        Out::Time(&mut pending.timestamp),
-    ];
-    let mut outer = Target::new(&["clientToken", "timestamp"], &mut members);
-    let fault = members::read_message(payload, &mut outer, &mut Target::none());
-    let fault = fault.or_else(|| pending.all().fault());
-    fault.map_or(Ok(pending), |fault| Err(fault.into()))
+    const OUTER: Set = found::set(&[member::CLIENT_TOKEN, member::TIMESTAMP]);
+    let mut values = found::nothing!();
+    let mut found = Found::new(&mut values);
+    let fault = found.read_message(payload, OUTER, 0);
+    let lists = || Summaries::new(payload, 0, Naming::Pending, None).fault();
+    match fault.or_else(lists) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(Pending {
+            timestamp: found.timestamp(),
+            client_token: found.text(member::CLIENT_TOKEN),
+            payload,
+        }),
+    }
 }

@@ -1,9 +1,10 @@
 //! `…/notify`: the lists of pending executions changed.
 
+use super::error::missing;
 use super::summary::Naming;
-use super::{DecodeError, ErrorKind, Summaries};
-use crate::members::{self, Out, Target};
-use crate::scan::Fault;
+use super::{DecodeError, Summaries};
+use crate::found::{self, Found, Set};
+use crate::words::member;
 use crate::{EpochSeconds, JobStatus};
 
 /// The pending executions of this thing, or as many as fit
@@ -50,23 +51,21 @@ impl<'a> Notify<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
 pub fn notify(payload: &[u8]) -> Result<Notify<'_>, DecodeError<'_>> {
-    let mut notify = Notify {
-        timestamp: None,
-        payload,
-        jobs_at: 0,
-    };
-    let mut members = [
-        Out::Time(&mut notify.timestamp),
-        Out::Place(&mut notify.jobs_at),
-    ];
-    let mut outer = Target::new(&["timestamp", "jobs"], &mut members);
-    let mut fault = members::read_message(payload, &mut outer, &mut Target::none());
-    if notify.jobs_at == 0 {
-        fault = fault.or(Some(Fault {
-            kind: ErrorKind::MissingField,
-            at: payload.len(),
-        }));
+    const OUTER: Set = found::set(&[member::TIMESTAMP, member::JOBS]);
+    let mut values = found::nothing!();
+    let mut found = Found::new(&mut values);
+    let fault = found.read_message(payload, OUTER, 0);
+    let jobs_at = found.object_at;
+    if fault.is_none() && jobs_at == 0 {
+        return Err(missing(payload.len()));
     }
-    let fault = fault.or_else(|| notify.all().fault());
-    fault.map_or(Ok(notify), |fault| Err(fault.into()))
+    let lists = || Summaries::new(payload, jobs_at, Naming::Status, None).fault();
+    match fault.or_else(lists) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(Notify {
+            timestamp: found.timestamp(),
+            payload,
+            jobs_at,
+        }),
+    }
 }

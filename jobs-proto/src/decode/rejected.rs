@@ -1,8 +1,10 @@
 //! `…/rejected`: the service refuses a request.
 
-use super::update::with_state;
-use super::{DecodeError, ErrorKind, ExecutionState};
-use crate::members::Out;
+use super::error::missing;
+use super::update::{STATE, state};
+use super::{DecodeError, ExecutionState};
+use crate::found::{self, Found, Set};
+use crate::words::member;
 use crate::{EpochSeconds, ErrorCode, EscapedStr};
 
 /// A request was refused.
@@ -26,40 +28,26 @@ pub struct Rejected<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message or has no `code`.
 pub fn rejected(payload: &[u8]) -> Result<Rejected<'_>, DecodeError<'_>> {
-    let mut code = None;
-    let mut rejected = Rejected {
-        code: ErrorCode::Unknown,
-        message: None,
-        client_token: None,
-        timestamp: None,
-        execution_state: None,
-    };
-    let members = [
-        Out::Text(&mut rejected.client_token),
-        Out::Time(&mut rejected.timestamp),
-        Out::Inner,
-        Out::Code(&mut code),
-        Out::Text(&mut rejected.message),
-    ];
-    let fault = with_state(payload, &NAMES, members, &mut rejected.execution_state);
-    match (fault, code) {
-        (Some(fault), _) => Err(fault.into()),
-        (None, Some(code)) => {
-            rejected.code = code;
-            Ok(rejected)
-        }
-        (None, None) => Err(DecodeError {
-            kind: ErrorKind::MissingField,
-            offset: payload.len(),
-            salvage: None,
-        }),
+    const OUTER: Set = found::set(&[
+        member::CLIENT_TOKEN,
+        member::TIMESTAMP,
+        member::EXECUTION_STATE,
+        member::CODE,
+        member::MESSAGE,
+    ]);
+    let mut values = found::nothing!();
+    let mut found = Found::new(&mut values);
+    if let Some(fault) = found.read_message(payload, OUTER, STATE) {
+        return Err(fault.into());
     }
+    if !found.has(member::CODE) {
+        return Err(missing(payload.len()));
+    }
+    Ok(Rejected {
+        timestamp: found.timestamp(),
+        message: found.text(member::MESSAGE),
+        client_token: found.text(member::CLIENT_TOKEN),
+        code: found.code(),
+        execution_state: state(&found),
+    })
 }
-
-const NAMES: [&str; 5] = [
-    "clientToken",
-    "timestamp",
-    "executionState",
-    "code",
-    "message",
-];

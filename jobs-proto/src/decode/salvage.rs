@@ -3,10 +3,10 @@
 //! A job whose document cannot be read would stand at the head of the queue for ever if nobody
 //! answered it. To answer it takes its job id, and that stands outside of the document.
 
-use super::{DecodeError, ErrorKind, ExecutionMessage};
-use crate::members::{Out, bounded};
+use super::{DecodeError, ErrorKind};
+use crate::found::{self, Found, Numbers, Set, bounded};
 use crate::scan::{Fault, Scanner};
-use crate::text;
+use crate::words::{self, member};
 use crate::{EpochSeconds, EscapedStr, JobId};
 
 /// Which job a broken message was about.
@@ -26,64 +26,43 @@ pub struct Salvage<'a> {
     pub client_token: Option<EscapedStr<'a>>,
 }
 
-impl<'a> Salvage<'a> {
-    /// Nothing told yet.
-    fn nothing() -> Self {
-        Self {
-            job_id: JobId::ABSENT,
-            execution_number: None,
-            queued_at: None,
-            client_token: None,
-        }
-    }
-}
-
-/// Makes the most of a message that is broken: what was `read` of it before the fault, and
-/// whether a job id was `met` by then.
-pub(super) fn broken<'a>(
+/// Makes the most of a message that is broken: what was `found` of it before the fault.
+#[cold]
+#[inline(never)]
+pub(super) fn salvage<'a>(
     payload: &'a [u8],
+    found: &mut Found<'_, 'a>,
     fault: Fault,
-    met: bool,
-    read: &ExecutionMessage<'a>,
 ) -> DecodeError<'a> {
-    let mut error = DecodeError {
+    // A name that comes twice leaves a choice, and a guess could hit the wrong job.
+    let met = found.seen & found::bit(member::JOB_ID) != 0;
+    let sure = met || fault.kind == ErrorKind::DuplicateKey || search(bounded(payload), found);
+    if !sure || !found.has(member::JOB_ID) {
+        return fault.into();
+    }
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
+    DecodeError {
         kind: fault.kind,
         offset: fault.at,
-        salvage: Some(Salvage::nothing()),
-    };
-    if let (Some(found), Some(job)) = (&mut error.salvage, &read.execution) {
-        // A name that comes twice leaves a choice, and a guess could hit the wrong job.
-        if met || fault.kind == ErrorKind::DuplicateKey {
-            found.job_id = job.job_id;
-            found.execution_number = job.execution_number;
-            found.queued_at = job.queued_at;
-            found.client_token = read.client_token;
-        } else if !search(bounded(payload), found) {
-            found.job_id = JobId::ABSENT;
-        }
-        if !found.job_id.is_present() {
-            error.salvage = None;
-        }
+        salvage: Some(Salvage {
+            job_id: found.job(),
+            client_token: found.text(member::CLIENT_TOKEN),
+            execution_number: numbers.execution_number,
+            queued_at: numbers.queued_at,
+        }),
     }
-    error
 }
 
 /// What [`search`] looks for in the message itself.
-const OUTSIDE: [&str; 1] = ["clientToken"];
+const OUTSIDE: Set = found::set(&[member::CLIENT_TOKEN]);
 
-/// What it looks for in the execution. The first place is taken by the name outside; no name is
-/// a quote.
-const INSIDE: [&str; 4] = ["\"", "jobId", "queuedAt", "executionNumber"];
+/// What it looks for in the execution.
+const INSIDE: Set = found::set(&[member::JOB_ID, member::QUEUED_AT, member::EXECUTION_NUMBER]);
 
 /// Looks for the members by brackets and strings alone; false if a name comes twice.
-fn search<'a>(bytes: &'a [u8], found: &mut Salvage<'a>) -> bool {
-    let mut outs = [
-        Out::Text(&mut found.client_token),
-        Out::Job(&mut found.job_id),
-        Out::Time(&mut found.queued_at),
-        Out::Int(&mut found.execution_number),
-    ];
-    let mut seen: u32 = 0;
+fn search<'a>(bytes: &'a [u8], found: &mut Found<'_, 'a>) -> bool {
+    found.clear();
     let mut scanner = Scanner::new(bytes, 0);
     let mut depth: u32 = 0;
     let mut in_execution = false;
@@ -95,31 +74,29 @@ fn search<'a>(bytes: &'a [u8], found: &mut Salvage<'a>) -> bool {
                 let Some(name) = loose_key(&mut scanner) else {
                     continue;
                 };
-                let index = match depth {
+                let index = words::find_member(name);
+                let wanted = match depth {
                     1 => {
-                        in_execution = name == b"execution";
-                        text::find(&OUTSIDE, name)
+                        in_execution = index == member::EXECUTION;
+                        OUTSIDE
                     }
-                    2 if in_execution => text::find(&INSIDE, name),
-                    _ => None,
+                    2 if in_execution => INSIDE,
+                    _ => 0,
                 };
-                let Some(index) = index else {
+                let bit = found::bit(index);
+                if wanted & bit == 0 {
                     continue;
-                };
-                let mut ahead = scanner.clone();
+                }
+                let mut ahead = Scanner::new(bytes, scanner.at());
                 let value = ahead.value();
                 if value.is_empty() {
                     continue;
                 }
-                scanner = ahead;
-                let bit = 1_u32.wrapping_shl(u32::from(index));
-                if seen & bit != 0 {
+                scanner.go_to(ahead.at());
+                if found.seen & bit != 0 {
                     return false;
                 }
-                seen |= bit;
-                if let Some(out) = outs.get_mut(usize::from(index)) {
-                    out.put(value, 0);
-                }
+                found.take(index, value, 0);
                 continue;
             }
             _ if scanner.is_at_end() => return true,
@@ -130,7 +107,7 @@ fn search<'a>(bytes: &'a [u8], found: &mut Salvage<'a>) -> bool {
 }
 
 /// Steps over a string, whatever it holds; returns its inside if a colon follows.
-fn loose_key<'a>(scanner: &mut Scanner<'a>) -> Option<&'a [u8]> {
+fn loose_key<'a>(scanner: &mut Scanner<'a>) -> Option<EscapedStr<'a>> {
     scanner.bump();
     let start = scanner.at();
     while !scanner.is_at_end() {
@@ -145,6 +122,6 @@ fn loose_key<'a>(scanner: &mut Scanner<'a>) -> Option<&'a [u8]> {
     scanner.bump();
     (scanner.next_token() == b':').then(|| {
         scanner.bump();
-        name
+        EscapedStr::new(name)
     })
 }

@@ -1,9 +1,11 @@
 //! Lists of executions, read entry by entry.
 
 use super::ErrorKind;
-use crate::members::{self, Members, Out, Target};
+use crate::found::{self, Found, Numbers, Set};
+use crate::members::Members;
 use crate::scan::{Fault, Scanner};
 use crate::text::EscapedStr;
+use crate::words::{member, words};
 use crate::{EpochSeconds, JobId, JobStatus, WireStatus};
 
 /// One line of a list of executions.
@@ -25,14 +27,20 @@ pub struct JobExecutionSummary<'a> {
     pub version_number: Option<i64>,
 }
 
-const NAMES: [&str; 6] = [
-    "jobId",
-    "executionNumber",
-    "queuedAt",
-    "startedAt",
-    "lastUpdatedAt",
-    "versionNumber",
-];
+/// The members of a line.
+const LINE: Set = found::set(&[
+    member::JOB_ID,
+    member::EXECUTION_NUMBER,
+    member::QUEUED_AT,
+    member::STARTED_AT,
+    member::LAST_UPDATED_AT,
+    member::VERSION_NUMBER,
+]);
+
+words! {
+    /// The lists of the states that come first in [`JobStatus::ALL`].
+    LISTS, LIST_NAMES, find_list: "queuedJobs", "inProgressJobs",
+}
 
 /// How the lists of a message are called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,12 +57,9 @@ impl Naming {
         if self == Self::Status {
             return Some(WireStatus::read(name));
         }
-        Some(WireStatus::Known(
-            match name.find_in(&["inProgressJobs", "queuedJobs"])? {
-                0 => JobStatus::InProgress,
-                _ => JobStatus::Queued,
-            },
-        ))
+        let index = find_list(name);
+        let status = JobStatus::ALL.get(usize::from(index))?;
+        Some(WireStatus::Known(*status))
     }
 }
 
@@ -133,20 +138,11 @@ impl<'a> Summaries<'a> {
     }
 
     /// Reads one line and what follows it; false after a fault.
-    fn line(&mut self, line: &mut JobExecutionSummary<'a>) -> bool {
+    fn line(&mut self, found: &mut Found<'_, 'a>) -> bool {
         self.lists.scanner.next_token();
         let at = self.lists.scanner.at();
-        let mut members = [
-            Out::Job(&mut line.job_id),
-            Out::Int(&mut line.execution_number),
-            Out::Time(&mut line.queued_at),
-            Out::Time(&mut line.started_at),
-            Out::Time(&mut line.last_updated_at),
-            Out::Int(&mut line.version_number),
-        ];
-        let mut target = Target::new(&NAMES, &mut members);
         self.lists.restart();
-        let mut fault = members::read(&mut self.lists, &mut target, &mut Target::none());
+        let mut fault = found.read(&mut self.lists, LINE, 0);
         let scanner = &mut self.lists.scanner;
         match scanner.next_token() {
             b',' => {}
@@ -154,7 +150,7 @@ impl<'a> Summaries<'a> {
             _ => scanner.unexpected(),
         }
         scanner.bump();
-        if !line.job_id.is_present() {
+        if !found.has(member::JOB_ID) {
             let kind = ErrorKind::MissingField;
             fault = fault.or(Some(Fault { kind, at }));
         }
@@ -177,22 +173,30 @@ impl<'a> Iterator for Summaries<'a> {
                 }
                 return None;
             };
-            let mut line = JobExecutionSummary {
-                job_id: JobId::ABSENT,
-                status,
-                execution_number: None,
-                queued_at: None,
-                started_at: None,
-                last_updated_at: None,
-                version_number: None,
-            };
-            if !self.line(&mut line) {
+            let mut values = found::nothing!();
+            let mut found = Found::new(&mut values);
+            if !self.line(&mut found) {
                 return None;
             }
             if self.wanted.is_none_or(|wanted| status.is(wanted)) {
-                return Some(line);
+                return Some(line(&found, status));
             }
         }
+    }
+}
+
+#[cfg_attr(not(feature = "fast"), inline(never))]
+fn line<'a>(found: &Found<'_, 'a>, status: WireStatus) -> JobExecutionSummary<'a> {
+    let mut numbers = Numbers::NONE;
+    numbers.read(found);
+    JobExecutionSummary {
+        job_id: found.job(),
+        status,
+        execution_number: numbers.execution_number,
+        queued_at: numbers.queued_at,
+        started_at: numbers.started_at,
+        last_updated_at: numbers.last_updated_at,
+        version_number: numbers.version_number,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `…/update/accepted`, and the state that replies to updates can carry.
 
 use super::{DecodeError, StatusDetails};
-use crate::members::{self, Out, Target};
-use crate::scan::Fault;
+use crate::found::{self, Found, Set};
+use crate::words::member;
 use crate::{EpochSeconds, EscapedStr, WireStatus};
 
 /// An update was accepted.
@@ -35,51 +35,43 @@ pub struct ExecutionState<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message.
 pub fn update_accepted(payload: &[u8]) -> Result<UpdateAccepted<'_>, DecodeError<'_>> {
-    let mut update = UpdateAccepted {
-        client_token: None,
-        timestamp: None,
-        execution_state: None,
-        job_document: None,
-    };
-    let members = [
-        Out::Text(&mut update.client_token),
-        Out::Time(&mut update.timestamp),
-        Out::Inner,
-        Out::Json(&mut update.job_document),
-        Out::Inner,
-    ];
-    let names = &["clientToken", "timestamp", "executionState", "jobDocument"];
-    match with_state(payload, names, members, &mut update.execution_state) {
-        None => Ok(update),
-        Some(fault) => Err(fault.into()),
+    const OUTER: Set = found::set(&[
+        member::CLIENT_TOKEN,
+        member::TIMESTAMP,
+        member::EXECUTION_STATE,
+        member::JOB_DOCUMENT,
+    ]);
+    let mut values = found::nothing!();
+    let mut found = Found::new(&mut values);
+    if let Some(fault) = found.read_message(payload, OUTER, STATE) {
+        return Err(fault.into());
     }
+    Ok(UpdateAccepted {
+        client_token: found.text(member::CLIENT_TOKEN),
+        timestamp: found.timestamp(),
+        job_document: found.json(member::JOB_DOCUMENT),
+        execution_state: state(&found),
+    })
 }
 
-/// Reads a message that may have a state in the member that is [`Out::Inner`].
-///
-/// There may be more places than names; the last ones stay unused.
-pub(super) fn with_state<'a>(
-    payload: &'a [u8],
-    names: &'static [&'static str],
-    outs: [Out<'_, 'a>; 5],
-    state: &mut Option<ExecutionState<'a>>,
-) -> Option<Fault> {
-    let found = state.insert(ExecutionState {
-        status: WireStatus::Absent,
-        status_details: None,
-        version_number: None,
-    });
-    let mut members = [
-        Out::Status(&mut found.status),
-        Out::Details(&mut found.status_details),
-        Out::Int(&mut found.version_number),
-    ];
-    // Moved, so that both targets may live as long as this call.
-    let mut outs = outs;
-    let mut inner = Target::new(&["status", "statusDetails", "versionNumber"], &mut members);
-    let fault = members::read_message(payload, &mut Target::new(names, &mut outs), &mut inner);
-    if inner.at == 0 {
-        *state = None;
+/// The members of a state.
+pub(super) const STATE: Set = found::set(&[
+    member::STATUS,
+    member::STATUS_DETAILS,
+    member::VERSION_NUMBER,
+]);
+
+/// The state that a message has.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(super) fn state<'a>(found: &Found<'_, 'a>) -> Option<ExecutionState<'a>> {
+    if found.object_at == 0 {
+        return None;
     }
-    fault
+    let mut version_number = None;
+    found.int(member::VERSION_NUMBER, &mut version_number);
+    Some(ExecutionState {
+        version_number,
+        status: found.status(),
+        status_details: found.details(),
+    })
 }

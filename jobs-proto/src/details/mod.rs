@@ -59,64 +59,59 @@ impl fmt::Display for DetailsError {
 
 impl core::error::Error for DetailsError {}
 
-pub(crate) fn check_key(key: &str) -> Result<(), DetailsError> {
-    id::check(key.as_bytes(), STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing)
-        .map_err(|_| DetailsError::BadKey)
+pub(crate) fn check_key(key: &[u8]) -> Result<(), DetailsError> {
+    id::check(key, STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing).map_err(|_| DetailsError::BadKey)
 }
 
-/// Any form of pairs.
-#[derive(Clone)]
-struct Source<'a> {
-    pairs: &'a [(&'a str, &'a str)],
-    packed: PackedIter<'a>,
-}
-
-impl<'a> Iterator for Source<'a> {
-    type Item = (&'a str, &'a str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.pairs.split_first() {
-            Some((first, rest)) => {
-                self.pairs = rest;
-                Some(*first)
+impl<'a> Details<'a> {
+    /// The pair with this number, as bytes of UTF-8.
+    #[inline(never)]
+    fn pair(&self, index: usize) -> Option<(&'a [u8], &'a [u8])> {
+        match self {
+            Self::Unchanged => None,
+            Self::Pairs(pairs) => {
+                let (key, value) = pairs.get(index)?;
+                Some((key.as_bytes(), value.as_bytes()))
             }
-            None => self.packed.next(),
+            Self::Packed(packed) => {
+                let mut rest = packed.0;
+                let mut pair = packed::take(&mut rest);
+                for _ in 0..index {
+                    pair = packed::take(&mut rest);
+                }
+                pair
+            }
         }
     }
-}
 
-impl Details<'_> {
     /// Writes the object; nothing for [`Details::Unchanged`].
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), DetailsError> {
-        let (pairs, packed) = match *self {
-            Self::Unchanged => return Ok(()),
-            Self::Pairs(pairs) => (pairs, PackedDetails(&[])),
-            Self::Packed(packed) => (&[][..], packed),
-        };
-        let packed = packed.iter();
-        let all = Source { pairs, packed };
         let mut separator = b'{';
         let mut index: usize = 0;
-        for (key, value) in all.clone() {
+        while let Some((key, value)) = self.pair(index) {
             check_key(key)?;
             if index >= STATUS_DETAILS_PAIRS_MAX {
                 return Err(DetailsError::TooManyPairs);
             }
-            if all.clone().take(index).any(|(other, _)| other == key) {
-                return Err(DetailsError::DuplicateKey);
+            for other in 0..index {
+                if self.pair(other).is_some_and(|(other, _)| other == key) {
+                    return Err(DetailsError::DuplicateKey);
+                }
             }
             index = index.wrapping_add(1);
             writer.byte(separator);
             separator = b',';
-            writer.key(key);
             writer.byte(b'"');
+            writer.bytes(key);
+            writer.bytes(b"\":\"");
             let before = writer.len();
-            for char in scrub(value) {
+            let mut left = Scrubbed::new(value);
+            while let Some(text) = left.step() {
                 // Scrubbing leaves nothing else that JSON escapes.
-                if matches!(char, '"' | '\\') {
+                if matches!(text, b"\"" | b"\\") {
                     writer.byte(b'\\');
                 }
-                writer.char(char);
+                writer.bytes(text);
             }
             if writer.len() == before {
                 return Err(DetailsError::EmptyValue);

@@ -2,6 +2,7 @@
 
 use super::{DetailsError, check_key, scrub};
 use crate::limits::{STATUS_DETAILS_PAIRS_MAX, STATUS_DETAILS_VALUE_LEN_MAX};
+use crate::scan::{CLOSED, Scanner};
 
 /// Pairs of key and value in one run of bytes: for each the length of the key (one byte), the
 /// key, the length of the value (two bytes, low one first), the value.
@@ -74,7 +75,7 @@ impl<'a> PackedDetails<'a> {
         for (key, value) in pairs.by_ref() {
             let again = self.iter().take(count).any(|(other, _)| other == key);
             if again
-                || check_key(key).is_err()
+                || check_key(key.as_bytes()).is_err()
                 || value.is_empty()
                 || !scrub(value).eq(value.chars())
             {
@@ -108,7 +109,7 @@ fn append(
     value: &str,
     cut: bool,
 ) -> Result<(), DetailsError> {
-    check_key(key)?;
+    check_key(key.as_bytes())?;
     let (head, room) = buf
         .split_at_mut_checked(*len)
         .ok_or(DetailsError::BufferFull)?;
@@ -177,10 +178,8 @@ impl<'a> Iterator for PackedIter<'a> {
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (key_len, rest) = self.rest.split_first()?;
-        let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
-        let (value_len, rest) = rest.split_first_chunk()?;
-        let (value, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*value_len)))?;
+        let mut rest = self.rest;
+        let (key, value) = take(&mut rest)?;
         let pair = (
             core::str::from_utf8(key).ok()?,
             core::str::from_utf8(value).ok()?,
@@ -188,6 +187,23 @@ impl<'a> Iterator for PackedIter<'a> {
         self.rest = rest;
         Some(pair)
     }
+}
+
+/// Takes the first pair off the bytes, if it is well-formed.
+pub(super) fn take<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (key_len, tail) = rest.split_first()?;
+    let (key, tail) = tail.split_at_checked(usize::from(*key_len))?;
+    let (value_len, tail) = tail.split_first_chunk()?;
+    let (value, tail) = tail.split_at_checked(usize::from(u16::from_le_bytes(*value_len)))?;
+    *rest = tail;
+    (is_utf8(key) && is_utf8(value)).then_some((key, value))
+}
+
+#[inline(never)]
+fn is_utf8(text: &[u8]) -> bool {
+    let mut scanner = Scanner::new(text, 0);
+    while scanner.plain_char() != CLOSED {}
+    scanner.is_sound()
 }
 
 impl core::iter::FusedIterator for PackedIter<'_> {}

@@ -1,6 +1,7 @@
 //! Making any text a legal value.
 
 use crate::limits::STATUS_DETAILS_VALUE_CHARS_MAX;
+use crate::scan::{CLOSED, Scanner};
 
 /// Makes a text a legal value of `statusDetails`, if anything printable is in it.
 ///
@@ -16,33 +17,48 @@ use crate::limits::STATUS_DETAILS_VALUE_CHARS_MAX;
 /// ```
 #[must_use]
 pub fn scrub(text: &str) -> Scrubbed<'_> {
-    Scrubbed {
-        chars: text.chars(),
-        left: STATUS_DETAILS_VALUE_CHARS_MAX,
-    }
+    Scrubbed::new(text.as_bytes())
 }
 
 /// The characters that [`scrub`] leaves.
 #[derive(Clone, Debug)]
 pub struct Scrubbed<'a> {
-    chars: core::str::Chars<'a>,
+    scanner: Scanner<'a>,
     left: usize,
+}
+
+impl<'a> Scrubbed<'a> {
+    /// Of a text that is UTF-8; ends where it is not.
+    pub(super) const fn new(text: &'a [u8]) -> Self {
+        Self {
+            scanner: Scanner::new(text, 0),
+            left: STATUS_DETAILS_VALUE_CHARS_MAX,
+        }
+    }
+
+    /// The bytes of the next character.
+    #[inline(never)]
+    pub(super) fn step(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        loop {
+            let start = self.scanner.at();
+            match self.scanner.plain_char() {
+                CLOSED => return None,
+                // Tabs and the ends of lines.
+                0x9..=0xD | 0x85 => return Some(b" "),
+                code if is_legal(code) => return Some(self.scanner.from(start)),
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Iterator for Scrubbed<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        self.left = self.left.checked_sub(1)?;
-        loop {
-            let char = match self.chars.next()? {
-                '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' => ' ',
-                other => other,
-            };
-            if is_legal(char) {
-                return Some(char);
-            }
-        }
+        let text = self.step()?;
+        char::from_u32(Scanner::new(text, 0).plain_char())
     }
 }
 
@@ -85,11 +101,7 @@ const ILLEGAL: [u32; 23] = [
 /// nothing else.
 const ILLEGAL_FROM: u32 = 0xE0000;
 
-fn is_legal(char: char) -> bool {
-    let code = u32::from(char);
-    if (0x20..0x7F).contains(&code) {
-        return true;
-    }
+fn is_legal(code: u32) -> bool {
     let listed = ILLEGAL
         .iter()
         .any(|range| code.wrapping_sub(range >> 12) <= range & 0xFFF);

@@ -3,6 +3,7 @@
 use super::EncodeError;
 use super::object::{INT_LEN_MAX, Object, TOKEN_LEN_MAX};
 use crate::ClientToken;
+use crate::words::member;
 
 /// Asks for one execution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,10 +31,8 @@ impl Describe<'_> {
     /// [`EncodeError::TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
-        object.int("executionNumber", self.execution_number);
-        if let Some(include) = self.include_job_document {
-            object.bool("includeJobDocument", include);
-        }
+        object.int(member::EXECUTION_NUMBER, &self.execution_number);
+        object.bool(member::INCLUDE_DOCUMENT, self.include_job_document);
         object.token(self.client_token);
         object.finish()
     }

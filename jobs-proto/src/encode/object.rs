@@ -1,13 +1,15 @@
 //! The members of a request.
 
 use super::EncodeError;
-use crate::ClientToken;
 use crate::details::{Details, DetailsError};
 use crate::limits::{
     CLIENT_TOKEN_LEN_MAX, STATUS_DETAILS_KEY_LEN_MAX, STATUS_DETAILS_PAIRS_MAX,
     STATUS_DETAILS_VALUE_LEN_MAX,
 };
+use crate::status::STATUSES;
+use crate::words::{self, MEMBERS, member};
 use crate::write::Writer;
+use crate::{ClientToken, UpdateStatus};
 
 /// Writes one JSON object.
 pub(super) struct Object<'b> {
@@ -30,55 +32,76 @@ pub(super) const DETAILS_LEN_MAX: usize = "\"statusDetails\":{}".len()
 
 impl<'b> Object<'b> {
     pub(super) fn new(out: &'b mut [u8]) -> Self {
-        let mut writer = Writer::new(out);
-        writer.byte(b'{');
         Self {
-            writer,
+            writer: Writer::new(out),
             error: None,
         }
     }
 
-    fn key(&mut self, key: &str) {
-        if self.writer.len() > 1 {
-            self.writer.byte(b',');
-        }
-        self.writer.key(key);
+    fn key(&mut self, member: u8) {
+        self.writer
+            .byte(if self.writer.len() == 0 { b'{' } else { b',' });
+        self.writer.byte(b'"');
+        self.writer.bytes(words::nth(MEMBERS, usize::from(member)));
+        self.writer.bytes(b"\":");
     }
 
     /// A text that needs no escaping.
-    pub(super) fn plain(&mut self, key: &str, text: &str) {
-        self.key(key);
+    #[inline(never)]
+    fn text(&mut self, member: u8, text: &[u8]) {
+        self.key(member);
         self.writer.byte(b'"');
-        self.writer.str(text);
+        self.writer.bytes(text);
         self.writer.byte(b'"');
+    }
+
+    pub(super) fn status(&mut self, status: UpdateStatus) {
+        self.text(member::STATUS, words::nth(STATUSES, status as usize));
     }
 
     pub(super) fn token(&mut self, token: Option<ClientToken<'_>>) {
         if let Some(token) = token {
-            self.plain("clientToken", token.as_str());
+            self.text(member::CLIENT_TOKEN, token.as_bytes());
         }
     }
 
-    pub(super) fn int(&mut self, key: &str, value: Option<i64>) {
+    #[inline(never)]
+    pub(super) fn int(&mut self, member: u8, value: &Option<i64>) {
         if let Some(value) = value {
-            self.key(key);
-            self.writer.int(value);
+            self.key(member);
+            self.writer.int(*value);
         }
     }
 
-    pub(super) fn bool(&mut self, key: &str, value: bool) {
-        self.key(key);
-        self.writer.str(if value { "true" } else { "false" });
+    /// A step timer in minutes: none if 0, removed if -1.
+    #[inline(never)]
+    pub(super) fn minutes(&mut self, minutes: i32) {
+        let minutes = (minutes != 0).then_some(i64::from(minutes));
+        self.int(member::STEP_TIMEOUT, &minutes);
     }
 
+    #[inline(never)]
+    pub(super) fn bool(&mut self, member: u8, value: Option<bool>) {
+        if let Some(value) = value {
+            self.key(member);
+            self.writer
+                .bytes(if value { &b"true"[..] } else { b"false" });
+        }
+    }
+
+    #[inline(never)]
     pub(super) fn details(&mut self, details: &Details<'_>) {
         if !details.is_unchanged() {
-            self.key("statusDetails");
+            self.key(member::STATUS_DETAILS);
             self.error = details.write(&mut self.writer).err();
         }
     }
 
+    #[inline(never)]
     pub(super) fn finish(mut self) -> Result<&'b [u8], EncodeError> {
+        if self.writer.len() == 0 {
+            self.writer.byte(b'{');
+        }
         self.writer.byte(b'}');
         match self.error {
             Some(error) => Err(EncodeError::Details(error)),

@@ -55,10 +55,10 @@ impl StartNext<'_> {
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
         object.details(&self.status_details);
-        let minutes = self
-            .step_timeout_minutes
-            .map(|timeout| i64::from(timeout.minutes()));
-        object.int("stepTimeoutInMinutes", minutes);
+        object.minutes(
+            self.step_timeout_minutes
+                .map_or(0, |timeout| i32::from(timeout.0)),
+        );
         object.token(self.client_token);
         object.finish()
     }

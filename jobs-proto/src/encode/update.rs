@@ -3,6 +3,7 @@
 use super::object::{DETAILS_LEN_MAX, INT_LEN_MAX, Object, TOKEN_LEN_MAX};
 use super::{EncodeError, StepMinutes};
 use crate::details::Details;
+use crate::words::member;
 use crate::{ClientToken, UpdateStatus};
 
 /// What an update does to the step timer.
@@ -72,21 +73,18 @@ impl Update<'_> {
     /// [`EncodeError::Details`] when the status details are not legal.
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
-        object.plain("status", self.status.as_str());
+        object.status(self.status);
         object.details(&self.status_details);
-        object.int("expectedVersion", self.expected_version);
-        object.int("executionNumber", self.execution_number);
-        if self.include_job_execution_state {
-            object.bool("includeJobExecutionState", true);
-        }
-        if self.include_job_document {
-            object.bool("includeJobDocument", true);
-        }
-        let minutes = self.step_timeout_minutes.map(|timeout| match timeout {
-            StepTimeout::Minutes(minutes) => i64::from(minutes.minutes()),
-            StepTimeout::Cancel => -1,
+        object.int(member::EXPECTED_VERSION, &self.expected_version);
+        object.int(member::EXECUTION_NUMBER, &self.execution_number);
+        let yes = |include: bool| include.then_some(true);
+        object.bool(member::INCLUDE_STATE, yes(self.include_job_execution_state));
+        object.bool(member::INCLUDE_DOCUMENT, yes(self.include_job_document));
+        object.minutes(match self.step_timeout_minutes {
+            None => 0,
+            Some(StepTimeout::Cancel) => -1,
+            Some(StepTimeout::Minutes(minutes)) => i32::from(minutes.minutes()),
         });
-        object.int("stepTimeoutInMinutes", minutes);
         object.token(self.client_token);
         object.finish()
     }

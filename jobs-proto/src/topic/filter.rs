@@ -1,8 +1,8 @@
 //! Subscription filters.
 
-use super::path;
-use crate::text;
-use crate::{ThingName, TooSmall};
+use super::path::{self, Ending};
+use crate::words::words;
+use crate::{JobId, ThingName, TooSmall};
 
 /// A subscription filter for messages to one thing.
 ///
@@ -28,8 +28,9 @@ pub enum Filter {
     UpdateReplies,
 }
 
-/// What follows `jobs/`, in the order of [`Filter::ALL`].
-const NAMES: [&str; 7] = [
+words! {
+    /// What follows `jobs/`, in the order of [`Filter::ALL`].
+    NAMES, NAME_TEXTS, find_filter:
     "notify",
     "notify-next",
     "$next/get/+",
@@ -37,7 +38,7 @@ const NAMES: [&str; 7] = [
     "start-next/+",
     "+/get/+",
     "+/update/+",
-];
+}
 
 impl Filter {
     /// All seven.
@@ -60,12 +61,28 @@ impl Filter {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
-        path::write(thing, &[text::nth(&NAMES, *self as usize)], out)
+        path::text(self.write(thing, out))
+    }
+
+    /// The same as bytes, which are ASCII: the check that they are a text costs flash.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the exact length when `out` is too short.
+    pub fn write<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
+        path::write(
+            thing,
+            JobId::ABSENT,
+            NAMES,
+            *self as usize,
+            Ending::Plain,
+            out,
+        )
     }
 
     /// The exact length of the filter for `thing`, in bytes.
     #[must_use]
     pub fn encoded_len(&self, thing: ThingName<'_>) -> usize {
-        path::len(self.encode(thing, &mut []))
+        path::len(self.write(thing, &mut []))
     }
 }

@@ -83,6 +83,15 @@ impl<'a> InboundTopic<'a> {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b str, TooSmall> {
+        path::text(self.write(thing, out))
+    }
+
+    /// The same as bytes, which are ASCII: the check that they are a text costs flash.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the exact length when `out` is too short.
+    pub fn write<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
         let ending = |reply| match reply {
             Reply::Accepted => Ending::Accepted,
             Reply::Rejected => Ending::Rejected,
@@ -102,6 +111,6 @@ impl<'a> InboundTopic<'a> {
     /// The exact length of the topic for `thing`, in bytes.
     #[must_use]
     pub fn encoded_len(&self, thing: ThingName<'_>) -> usize {
-        path::len(self.encode(thing, &mut []))
+        path::len(self.write(thing, &mut []))
     }
 }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use crate::text;
+use crate::scan::{END, Scanner};
+use crate::words::{self, Words, words};
 use crate::write::Writer;
 use crate::{JobId, ThingName, TooSmall};
 
@@ -35,30 +36,37 @@ impl fmt::Display for TopicError {
 
 impl core::error::Error for TopicError {}
 
-/// The API that a topic belongs to; the order is that of [`NAMES`].
+/// The API that a topic belongs to, in the order of [`NAMES`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Api {
     GetPending,
     StartNext,
-    Notify,
-    NotifyNext,
-    DescribeNext,
     /// Of the job in [`Path::job`].
     Describe,
+    DescribeNext,
     /// Of the job in [`Path::job`].
     Update,
+    Notify,
+    NotifyNext,
 }
 
-/// What follows the job, or `jobs/`; the first four have no other levels.
-const NAMES: [&str; 7] = [
-    "get",
-    "start-next",
-    "notify",
-    "notify-next",
-    "$next/get",
-    "/get",
-    "/update",
-];
+impl Api {
+    const ALL: [Self; 7] = [
+        Self::GetPending,
+        Self::StartNext,
+        Self::Describe,
+        Self::DescribeNext,
+        Self::Update,
+        Self::Notify,
+        Self::NotifyNext,
+    ];
+}
+
+words! {
+    /// What follows `jobs/`; a job stands before a slash.
+    NAMES, NAME_TEXTS, find_name:
+    "get", "start-next", "/get", "$next/get", "/update", "notify", "notify-next",
+}
 
 /// What comes last in a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +77,14 @@ pub(super) enum Ending {
     Plain,
 }
 
-const ENDINGS: [&str; 2] = ["/accepted", "/rejected"];
+impl Ending {
+    /// In the order of [`ENDINGS`], where nothing comes last.
+    const ALL: [Self; 3] = [Self::Accepted, Self::Rejected, Self::Plain];
+}
+
+words! {
+    ENDINGS, ENDING_TEXTS, find_ending: "/accepted", "/rejected",
+}
 
 /// What follows `jobs/` in a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,65 +105,70 @@ impl<'a> Path<'a> {
     }
 }
 
-const PREFIX: &str = "$aws/things/";
-const JOBS: &str = "/jobs/";
+const PREFIX: &[u8] = b"$aws/things/";
+const JOBS: &[u8] = b"/jobs/";
 
 /// Parses what follows `jobs/` in a topic of `thing`.
+#[inline(never)]
 pub(super) fn parse<'a>(topic: &'a str, thing: ThingName<'_>) -> Result<Path<'a>, TopicError> {
-    let rest = topic.as_bytes().strip_prefix(PREFIX.as_bytes());
-    let rest = rest.ok_or(TopicError::NotJobs)?;
-    let mut levels = rest.split(|byte| *byte == b'/');
-    let mut next = || levels.next();
-    let (name, jobs, first) = (next(), next(), next());
-    let Some(first) = first.filter(|_| jobs == Some(b"jobs")) else {
+    let mut scanner = Scanner::new(topic.as_bytes(), 0);
+    scanner.word(PREFIX);
+    let start = scanner.at();
+    while !matches!(scanner.peek(), b'/' | END) {
+        scanner.bump();
+    }
+    let name = scanner.from(start);
+    scanner.word(JOBS);
+    if !scanner.is_sound() {
         return Err(TopicError::NotJobs);
-    };
-    if name != Some(thing.as_str().as_bytes()) {
+    }
+    if name != thing.as_bytes() {
         return Err(TopicError::OtherThing);
     }
-    let (second, third, more) = (next(), next(), next());
-    let last = third.or(second);
-    let ending = match last.and_then(|level| text::find(&["accepted", "rejected"], level)) {
-        Some(0) => Ending::Accepted,
-        Some(_) => Ending::Rejected,
-        None => Ending::Plain,
-    };
-    let answers = ending != Ending::Plain;
-    let inner = if third.is_none() && answers {
-        None
-    } else {
-        second
-    };
-    let api = match inner {
-        None => match text::find(&NAMES, first) {
-            Some(0) => Some(Api::GetPending),
-            Some(1) => Some(Api::StartNext),
-            Some(2) if !answers => Some(Api::Notify),
-            Some(3) if !answers => Some(Api::NotifyNext),
-            _ => None,
-        },
-        Some(_) if more.is_some() || third.is_some() && !answers => None,
-        Some(b"get") if first == b"$next" => Some(Api::DescribeNext),
-        Some(b"get") => Some(Api::Describe),
-        Some(b"update") => Some(Api::Update),
-        Some(_) => None,
-    };
-    let job = match api {
-        Some(Api::Describe | Api::Update) => JobId::read(first),
-        _ => Some(JobId::ABSENT),
-    };
-    match (api, job) {
-        (Some(api), Some(job)) => Ok(Path { api, job, ending }),
-        _ => Err(malformed(first, second)),
+    let tail = scanner.rest();
+    let (ending, body) = strip(ENDINGS, tail, false);
+    let (api, job) = strip(NAMES, body, true);
+    match (Api::ALL.get(api), Ending::ALL.get(ending)) {
+        // Nobody answers a notification.
+        (Some(Api::Notify | Api::NotifyNext), Some(Ending::Accepted | Ending::Rejected))
+        | (None, _)
+        | (_, None) => Err(malformed(tail)),
+        (Some(api), Some(ending)) => Ok(Path::of(*api, JobId::checked(job), *ending)),
     }
 }
 
-/// The fault of a topic in which these levels mean nothing.
-fn malformed(first: &[u8], second: Option<&[u8]>) -> TopicError {
-    let level = second.unwrap_or_else(|| {
-        let name = first.strip_prefix(b"notify-").unwrap_or(b"");
-        name.strip_prefix(b"next-").unwrap_or(name)
-    });
+/// The number of the first word that ends the text, and what it leaves of it.
+///
+/// Behind the last word there is an empty one, with which every text ends. `whole` means that a
+/// word that begins with a slash has to leave a job id, and any other one nothing.
+#[inline(never)]
+fn strip(words: Words, text: &[u8], whole: bool) -> (usize, &[u8]) {
+    let mut index: usize = 0;
+    loop {
+        let word = words::nth(words, index);
+        if let Some(rest) = text.strip_suffix(word) {
+            let fits = match word {
+                _ if !whole => true,
+                [b'/', ..] => JobId::read(rest).is_some(),
+                _ => rest.is_empty(),
+            };
+            if fits || word.is_empty() {
+                return (index, rest);
+            }
+        }
+        index = index.wrapping_add(1);
+    }
+}
+
+/// The fault of a topic in which what follows `jobs/` means nothing.
+fn malformed(tail: &[u8]) -> TopicError {
+    let level = match tail.iter().position(|byte| *byte == b'/') {
+        Some(end) => tail.get(end.wrapping_add(1)..).unwrap_or(&[]),
+        None => {
+            let level = tail.strip_prefix(b"notify-").unwrap_or(&[]);
+            level.strip_prefix(b"next-").unwrap_or(level)
+        }
+    };
     if level.starts_with(b"namespace-") {
         TopicError::Namespaced
     } else {
@@ -156,20 +176,24 @@ fn malformed(first: &[u8], second: Option<&[u8]>) -> TopicError {
     }
 }
 
-/// Writes a topic of `thing` that ends with these texts.
+/// Writes a topic of `thing` that ends with a job, a word and another one.
+#[inline(never)]
 pub(super) fn write<'b>(
     thing: ThingName<'_>,
-    tail: &[&str],
+    job: JobId<'_>,
+    words: Words,
+    index: usize,
+    ending: Ending,
     out: &'b mut [u8],
-) -> Result<&'b str, TooSmall> {
+) -> Result<&'b [u8], TooSmall> {
     let mut writer = Writer::new(out);
-    writer.str(PREFIX);
-    writer.str(thing.as_str());
-    writer.str(JOBS);
-    for text in tail {
-        writer.str(text);
-    }
-    writer.finish_str()
+    writer.bytes(PREFIX);
+    writer.bytes(thing.as_bytes());
+    writer.bytes(JOBS);
+    writer.bytes(job.as_bytes());
+    writer.bytes(words::nth(words, index));
+    writer.bytes(words::nth(ENDINGS, ending as usize));
+    writer.finish()
 }
 
 impl Path<'_> {
@@ -178,15 +202,20 @@ impl Path<'_> {
         self,
         thing: ThingName<'_>,
         out: &'b mut [u8],
-    ) -> Result<&'b str, TooSmall> {
-        let api = text::nth(&NAMES, self.api as usize);
-        let ending = text::nth(&ENDINGS, self.ending as usize);
-        write(thing, &[self.job.as_str(), api, ending], out)
+    ) -> Result<&'b [u8], TooSmall> {
+        write(thing, self.job, NAMES, self.api as usize, self.ending, out)
     }
 }
 
+/// The topic as text; it is ASCII.
+pub(super) fn text(result: Result<&[u8], TooSmall>) -> Result<&str, TooSmall> {
+    let topic = result?;
+    let needed = topic.len();
+    core::str::from_utf8(topic).map_err(|_| TooSmall { needed })
+}
+
 /// The exact length of a topic, in bytes.
-pub(super) fn len(result: Result<&str, TooSmall>) -> usize {
+pub(super) fn len(result: Result<&[u8], TooSmall>) -> usize {
     match result {
         Ok(topic) => topic.len(),
         Err(TooSmall { needed }) => needed,

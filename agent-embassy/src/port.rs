@@ -1,0 +1,89 @@
+//! What a running handler may ask of the agent: each word goes straight into the core.
+
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use heapless::String;
+use jobs_agent_core::{Attempt, Checkpoint, JobPort, Millis, Progress, RunId, StopReason, Stopped};
+use jobs_proto::limits::JOB_ID_LEN_MAX;
+
+use crate::{
+    clock,
+    desk::{Desk, Place},
+};
+
+/// The port of one run.
+pub(crate) struct Port<'d, 'c, P, const JOBS: usize> {
+    pub(crate) desk: &'d Desk<'c, P, JOBS>,
+    pub(crate) place: &'d Place<P>,
+    pub(crate) slot: u8,
+    pub(crate) run: RunId,
+    pub(crate) job_id: String<JOB_ID_LEN_MAX>,
+    pub(crate) attempt: Attempt,
+    pub(crate) deadline: Option<Millis>,
+}
+
+impl<P, const JOBS: usize> Port<'_, '_, P, JOBS> {
+    fn poll_saved(&self, cx: &Context<'_>) -> Poll<Result<(), Stopped>> {
+        if self.place.saved.get() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = self.place.stop.get() {
+            return Poll::Ready(Err(Stopped(reason)));
+        }
+        self.place.handler.register(cx);
+        Poll::Pending
+    }
+
+    fn poll_stopped(&self, cx: &Context<'_>) -> Poll<StopReason> {
+        if let Some(reason) = self.place.stop.get() {
+            return Poll::Ready(reason);
+        }
+        self.place.handler.register(cx);
+        Poll::Pending
+    }
+}
+
+impl<P, const JOBS: usize> JobPort for Port<'_, '_, P, JOBS> {
+    async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Stopped> {
+        // Whatever an abandoned call waited for does not answer this one.
+        self.place.saved.set(false);
+        let now = clock::now();
+        let (slot, run) = (self.slot, self.run);
+        let asked = self
+            .desk
+            .word(|core| core.handle_checkpoint(now, slot, run, &checkpoint));
+        if asked.is_err() {
+            self.place.stop(run, StopReason::Over);
+        }
+        poll_fn(|cx| self.poll_saved(cx)).await
+    }
+
+    fn report(&mut self, progress: Progress) {
+        let (slot, run) = (self.slot, self.run);
+        self.desk
+            .word(|core| core.handle_progress(slot, run, &progress));
+    }
+
+    fn stop_requested(&self) -> Option<StopReason> {
+        self.place.stop.get()
+    }
+
+    async fn stopped(&mut self) -> StopReason {
+        poll_fn(|cx| self.poll_stopped(cx)).await
+    }
+
+    fn deadline_ms(&self) -> Option<u64> {
+        self.deadline.map(|at| clock::now().until(at))
+    }
+
+    fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    fn job_id(&self) -> &str {
+        &self.job_id
+    }
+}

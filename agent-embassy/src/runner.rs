@@ -1,0 +1,120 @@
+//! One agent in one task.
+
+use core::convert::Infallible;
+
+use embassy_futures::select::{Either, select, select_array};
+use jobs_agent_core::{Boot, Config, JobHandler};
+
+use crate::{
+    backoff::{Backoff, mix},
+    board::Board,
+    desk::{Desk, work},
+    driver::Driver,
+    link::Link,
+    resources::Room,
+    restore::restore,
+    store::RecordStore,
+};
+
+/// What a [`Runner`] is made of.
+#[derive(Debug)]
+pub struct Parts<L, S, B, H> {
+    /// The way to the broker.
+    pub link: L,
+    /// What survives a power cut.
+    pub store: S,
+    /// The board.
+    pub board: B,
+    /// The work: one handler, or a chain of [`NoRoute`](crate::NoRoute)`.on(..)`.
+    pub handlers: H,
+}
+
+/// Does the jobs of one thing, up to `JOBS` at a time.
+#[derive(Debug)]
+pub struct Runner<'a, L, S, B, H, const JOBS: usize> {
+    room: Room<'a, JOBS>,
+    config: &'a Config<'a>,
+    boot: Boot,
+    parts: Parts<L, S, B, H>,
+}
+
+/// Why an agent cannot run. A network or broker that fails is no error: the agent tries again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunError<E> {
+    /// The records could not be read or put in order. Nothing was started.
+    Store(E),
+}
+
+impl<'a, L, S, B, H, const JOBS: usize> Runner<'a, L, S, B, H, JOBS>
+where
+    L: Link,
+    S: RecordStore,
+    B: Board,
+    H: JobHandler,
+{
+    /// An agent that does nothing yet. `boot` is that of [`start_boot`](crate::start_boot), made
+    /// once after the reset of the board.
+    #[must_use]
+    pub fn new(
+        room: Room<'a, JOBS>,
+        config: &'a Config<'a>,
+        boot: Boot,
+        parts: Parts<L, S, B, H>,
+    ) -> Self {
+        Self {
+            room,
+            config,
+            boot,
+            parts,
+        }
+    }
+
+    /// Runs: connects, takes jobs, works, reports; for ever.
+    ///
+    /// Handlers are polled by this future itself, so one that blocks the executor blocks the
+    /// agent. Record writes are awaited in the order the core asks for them; handlers go on
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`RunError`], before anything was started.
+    ///
+    /// # Cancel safety
+    /// Dropping it at any await is, for the jobs, a power cut: the records lead on from there at
+    /// the next `run`, of this runner or of another one in the same memory. Its connection is
+    /// dropped without DISCONNECT. What it cuts off counts as an attempt
+    /// ([`Config::attempts_max`]).
+    pub async fn run(&mut self) -> Result<Infallible, RunError<S::Error>> {
+        let boot = self.next_start();
+        let core = restore::<_, JOBS>(&mut self.parts.store, self.config, boot).await?;
+        let desk = Desk::new(core);
+        let Parts {
+            link,
+            store,
+            board,
+            handlers,
+        } = &mut self.parts;
+        let handlers = &*handlers;
+        let workers = core::array::from_fn::<_, JOBS, _>(|slot| work(handlers, &desk, slot));
+        let mut driver = Driver::new(
+            &desk,
+            handlers,
+            store,
+            board,
+            self.room.scratch,
+            Backoff::new(boot.entropy),
+        );
+        match select(select_array(workers), driver.run(link)).await {
+            Either::First((never, _)) | Either::Second(never) => match never {},
+        }
+    }
+
+    /// The boot, with entropy that no earlier run in this memory had (P9).
+    fn next_start(&mut self) -> Boot {
+        let starts = self.room.starts.wrapping_add(1);
+        *self.room.starts = starts;
+        Boot {
+            entropy: mix(self.boot.entropy ^ u64::from(starts)),
+            ..self.boot
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The words of the protocol: names of members, states and codes, each list in one text.
+//!
+//! A list of texts would cost a pointer and a length for each; a word here costs its letters and
+//! a space. No word has a space in it.
+
+use crate::scan::CLOSED;
+use crate::text::EscapedStr;
+
+/// Words, each followed by [`SEPARATOR`].
+pub(crate) type Words = &'static [u8];
+
+pub(crate) const SEPARATOR: u8 = b' ';
+
+/// Declares a list of words, as one text and as an array, and the search in it.
+macro_rules! words {
+    ($(#[$doc:meta])* $list:ident, $array:ident, $find:ident: $($word:literal),+ $(,)?) => {
+        $(#[$doc])*
+        pub(crate) const $list: $crate::words::Words = concat!($($word, " "),+).as_bytes();
+
+        /// The same one by one.
+        #[allow(dead_code, reason = "not every list is used in both ways")]
+        pub(crate) const $array: &[&str] = &[$($word),+];
+
+        /// The number of the word that the text is, with escapes resolved;
+        /// [`crate::words::NONE`] if it is none.
+        #[allow(dead_code, reason = "not every list is searched")]
+        #[cfg_attr(feature = "fast", inline(always))]
+        pub(crate) fn $find(text: $crate::text::EscapedStr<'_>) -> u8 {
+            #[cfg(feature = "fast")]
+            {
+                // Compared with each word as it is known here: no walk, no loop.
+                let mut index: u8 = 0;
+                $(
+                    if text.as_bytes() == $word.as_bytes() {
+                        return index;
+                    }
+                    index = index.wrapping_add(1);
+                )+
+                let _ = index;
+                if !text.is_escaped() {
+                    return $crate::words::NONE;
+                }
+            }
+            $crate::words::find($list, text)
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The names of members. The ones that come from the service stand first.
+    MEMBERS, MEMBER_NAMES, find_member:
+    "clientToken",
+    "timestamp",
+    "execution",
+    "jobId",
+    "thingName",
+    "status",
+    "statusDetails",
+    "queuedAt",
+    "startedAt",
+    "lastUpdatedAt",
+    "approximateSecondsBeforeTimedOut",
+    "versionNumber",
+    "executionNumber",
+    "jobDocument",
+    "executionState",
+    "code",
+    "message",
+    "jobs",
+    "expectedVersion",
+    "includeJobExecutionState",
+    "includeJobDocument",
+    "stepTimeoutInMinutes",
+}
+
+/// The number of each member in [`MEMBERS`].
+pub(crate) mod member {
+    pub(crate) const CLIENT_TOKEN: u8 = 0;
+    pub(crate) const TIMESTAMP: u8 = 1;
+    pub(crate) const EXECUTION: u8 = 2;
+    pub(crate) const JOB_ID: u8 = 3;
+    pub(crate) const THING_NAME: u8 = 4;
+    pub(crate) const STATUS: u8 = 5;
+    pub(crate) const STATUS_DETAILS: u8 = 6;
+    pub(crate) const QUEUED_AT: u8 = 7;
+    pub(crate) const STARTED_AT: u8 = 8;
+    pub(crate) const LAST_UPDATED_AT: u8 = 9;
+    pub(crate) const SECONDS_LEFT: u8 = 10;
+    pub(crate) const VERSION_NUMBER: u8 = 11;
+    pub(crate) const EXECUTION_NUMBER: u8 = 12;
+    pub(crate) const JOB_DOCUMENT: u8 = 13;
+    pub(crate) const EXECUTION_STATE: u8 = 14;
+    pub(crate) const CODE: u8 = 15;
+    pub(crate) const MESSAGE: u8 = 16;
+    pub(crate) const JOBS: u8 = 17;
+    pub(crate) const EXPECTED_VERSION: u8 = 18;
+    pub(crate) const INCLUDE_STATE: u8 = 19;
+    pub(crate) const INCLUDE_DOCUMENT: u8 = 20;
+    pub(crate) const STEP_TIMEOUT: u8 = 21;
+
+    /// How many of them the service sends.
+    pub(crate) const RECEIVED: usize = 18;
+}
+
+/// The word with this number; empty behind the last one.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn nth(words: Words, index: usize) -> &'static [u8] {
+    let mut rest = words;
+    let mut left = index;
+    loop {
+        let end = rest.iter().position(|byte| *byte == SEPARATOR);
+        let Some((word, tail)) = end.and_then(|end| rest.split_at_checked(end)) else {
+            return &[];
+        };
+        if left == 0 {
+            return word;
+        }
+        left = left.wrapping_sub(1);
+        rest = tail.get(1..).unwrap_or(&[]);
+    }
+}
+
+/// The number of no word.
+pub(crate) const NONE: u8 = u8::MAX;
+
+/// The number of the word that the text is, with escapes resolved; [`NONE`] if it is none.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> u8 {
+    let mut index: u8 = 0;
+    let mut scanner = text.scanner();
+    let mut same = true;
+    for byte in words {
+        let wanted = match *byte {
+            SEPARATOR => CLOSED,
+            letter => u32::from(letter),
+        };
+        same = same && scanner.char() == wanted;
+        if wanted == CLOSED {
+            if same {
+                return index;
+            }
+            index = index.wrapping_add(1);
+            scanner = text.scanner();
+            same = true;
+        }
+    }
+    NONE
+}
