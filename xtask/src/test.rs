@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    bench, mutants, panics,
+    bench, chaos, mutants, panics,
     run::{captured, cargo, root, step, target},
     size, tools,
 };
@@ -25,6 +25,7 @@ pub(crate) fn all() -> Result<(), String> {
     tests()?;
     size::all(false)?;
     bench::all(&[])?;
+    chaos::all(&[])?;
     mutants::all()?;
     documentation()?;
     msrv()?;
@@ -82,6 +83,10 @@ fn tests() -> Result<(), String> {
     step(
         "tests: Linux adapter",
         &mut cargo(&["test", "--locked", "-p", "agent-std"]),
+    )?;
+    step(
+        "tests: gateway program",
+        &mut cargo(&["test", "--locked", "-p", "jobs-agent"]),
     )?;
     step(
         "tests: board adapter",
