@@ -113,6 +113,7 @@ impl Slot {
     pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
         if failed && self.work.request.is_some() && self.work.asked == sequence {
             self.timers[at::REPLY] = Timer::NOW;
+            self.work.silence.unsent();
         }
     }
 }
@@ -121,6 +122,7 @@ impl Queue {
     pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
         if failed && self.request.is_some() && self.asked == sequence {
             self.timers[when::REPLY] = Timer::NOW;
+            self.silence.unsent();
         }
     }
 }

@@ -178,9 +178,11 @@ impl Common<'_> {
             Ask::List => RequestTopic::GetPending,
         };
         let token = token::text(self.boot.entropy, counter);
-        // Both questions say nothing but their token.
+        // Both questions say little but their token.
+        let bare = ask == Ask::Next && self.queue.silence.asks_bare();
         let payload = encode::Describe {
             client_token: client_token(&token),
+            include_job_document: bare.then_some(false),
             ..encode::Describe::default()
         }
         .encode(&mut scratch.payload);
@@ -204,10 +206,11 @@ impl Common<'_> {
             return Output::Wait(None);
         };
         let asks = matches!(kind, RequestKind::Describe | RequestKind::Verify);
+        let bare = kind == RequestKind::Verify || slot.work.silence.asks_bare();
         let (topic, payload) = if asks {
             let describe = encode::Describe {
                 execution_number: slot.header.execution_number(),
-                include_job_document: (kind == RequestKind::Verify).then_some(false),
+                include_job_document: bare.then_some(false),
                 client_token: client_token(&token),
             };
             let topic = RequestTopic::Describe(job);

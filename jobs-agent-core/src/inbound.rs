@@ -14,6 +14,7 @@ use crate::{
     handler::Offer,
     job::JobKey,
     queue::{Ask, when},
+    silence::Silence,
     slot::{Slot, at},
     table::{Event, Phase},
     time::{Millis, Timer},
@@ -217,6 +218,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             queue.oriented |= ask == Ask::Next;
             queue.forget_request();
             queue.tries = 0;
+            queue.silence = Silence::NONE;
         }
         awaited
     }

@@ -86,6 +86,7 @@ mod reply;
 mod restore;
 mod rng;
 mod router;
+mod silence;
 mod slot;
 mod table;
 mod time;

@@ -50,6 +50,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         &mut self,
         message: &Result<ExecutionMessage<'b>, DecodeError<'b>>,
     ) -> Handled<'b> {
+        let bare = self.common.queue.silence.asks_bare();
         if !self.answers_queue(Ask::Next, token_of(message)) {
             return Handled::Ignored(Ignored::Token);
         }
@@ -60,6 +61,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let Some(execution) = &message.execution else {
             return Handled::Taken;
         };
+        if bare && execution.job_document.is_none() {
+            return self.named(&JobKey::of(execution));
+        }
         let handled = self.offer(execution, false);
         let head_hides = matches!(
             handled,
@@ -116,14 +120,19 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             self.ask_soon();
             return Handled::Ignored(Ignored::Unreadable);
         };
-        let key = JobKey::of_salvage(salvage);
-        if self.holding(&key).is_some() {
+        self.named(&JobKey::of_salvage(salvage))
+    }
+
+    /// A job that a message named without a document: asked about by itself.
+    #[inline(never)]
+    fn named(&mut self, key: &JobKey<'_>) -> Handled<'static> {
+        if self.holding(key).is_some() {
             return Handled::Ignored(Ignored::Duplicate);
         }
-        if self.common.queue.is_left(&key) {
+        if self.common.queue.is_left(key) {
             return Handled::Ignored(Ignored::Left);
         }
-        self.list(Timer::NOW, &key);
+        self.list(Timer::NOW, key);
         Handled::Taken
     }
 }

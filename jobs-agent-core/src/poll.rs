@@ -31,6 +31,9 @@ const PAYLOAD_LEN_MAX: usize = {
 /// Bytes of the filters of a SUBSCRIBE, or of one topic.
 const TOPICS_LEN_MAX: usize = FILTERS_MAX * TOPIC_LEN_MAX;
 
+/// The reason for a document that the service has and that does not arrive here.
+const TOO_LARGE: &str = "job document does not fit this device's receive buffer";
+
 /// Space in which [`Agent::poll`] puts together what its outputs lend: one per agent, owned by
 /// the adapter, about 2 KiB (10 KiB with `large-details`).
 #[derive(Debug)]
@@ -117,6 +120,11 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             if let Some(kind) = slot.work.request
                 && slot.timers[at::REPLY].is_due()
             {
+                if kind == RequestKind::Describe && slot.work.silence.unanswered() {
+                    slot.forget_request();
+                    common.refuse_unread(slot, None, TOO_LARGE);
+                    continue;
+                }
                 let wait = common.backoff(slot.work.tries);
                 common.retry(slot, kind, wait);
             }
@@ -124,6 +132,9 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         if let Some(ask) = common.queue.request
             && common.queue.timers[when::REPLY].is_due()
         {
+            if ask == Ask::Next {
+                common.queue.silence.unanswered();
+            }
             let wait = common.backoff(common.queue.tries);
             common.queue.again(ask, wait);
         }

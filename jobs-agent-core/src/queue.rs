@@ -3,6 +3,7 @@
 use crate::{
     hash::{FNV_START, fnv1a},
     job::JobKey,
+    silence::Silence,
     slot::Slot,
     time::Timer,
 };
@@ -18,6 +19,8 @@ pub(crate) struct Queue {
     /// The question that is out.
     pub(crate) request: Option<Ask>,
     pub(crate) tries: u8,
+    /// Questions for the head in a row that nobody answered.
+    pub(crate) silence: Silence,
     /// An offer came while no slot was free.
     pub(crate) missed: bool,
     /// The head was asked for and answered in this life: what comes now is news.
@@ -61,6 +64,7 @@ impl Queue {
         Self {
             request: None,
             tries: 0,
+            silence: Silence::NONE,
             missed: false,
             oriented: false,
             more: false,

@@ -11,6 +11,7 @@ use crate::{
     output::Ending,
     queue::when,
     reply::stop_reason,
+    silence::Silence,
     slot::{RequestKind, Slot, at},
     table::{Event, Phase},
     time::Timer,
@@ -46,6 +47,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
                 return Err(Ignored::Token);
             }
             let wait = common.wait(class, common.queue.tries);
+            // The service was in trouble, and may have been before.
+            common.queue.silence = Silence::NONE;
             common.queue.again(ask, wait);
             return Ok(());
         };
@@ -53,6 +56,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             return Err(Ignored::Token);
         };
         let wait = common.wait(class, slot.work.tries);
+        slot.work.silence = Silence::NONE;
         match class {
             Retry::Over => {
                 let state = rejected.execution_state.as_ref();

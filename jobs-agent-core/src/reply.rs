@@ -115,6 +115,11 @@ impl Common<'_> {
         // What we began is IN_PROGRESS; QUEUED under the same name is another execution.
         let fresh = slot.phase == Phase::Recovering && status == Some(JobStatus::Queued);
         if ours && !terminal && !fresh {
+            if slot.work.silence.asks_bare() && execution.job_document.is_none() {
+                slot.work.silence.answered_bare();
+                slot.timers[at::DUE] = Timer::NOW;
+                return Handled::Taken;
+            }
             return slot.plan(execution, false);
         }
         // Over, or the id now belongs to another execution, which will be offered by itself.
@@ -129,25 +134,33 @@ impl Common<'_> {
         let tries = slot.work.tries;
         if tries.saturating_add(1) < UNREADABLE_READS_MAX {
             let wait = self.backoff(tries);
-            self.retry(slot, RequestKind::Describe, wait);
-        } else if self.config.unclaimed == Unclaimed::Leave && slot.phase == Phase::Listed {
+            return self.retry(slot, RequestKind::Describe, wait);
+        }
+        let number = error
+            .salvage
+            .as_ref()
+            .and_then(|found| found.execution_number);
+        let mut reason = String::<REASON_LEN_MAX, u16>::new();
+        // Both texts are short constants: they fit.
+        let _ = reason.push_str("job document unreadable: ");
+        let _ = reason.push_str(error.kind.as_str());
+        self.refuse_unread(slot, number, &reason);
+    }
+
+    /// The document cannot be had: the job is refused with a reason, or left alone where others
+    /// may be able to read it.
+    #[inline(never)]
+    pub(crate) fn refuse_unread(&mut self, slot: &mut Slot, number: Option<i64>, reason: &str) {
+        if self.config.unclaimed == Unclaimed::Leave && slot.phase == Phase::Listed {
             slot.close(Event::Refused, Ending::Left);
             self.queue.leave(slot);
             self.queue.timers[when::LIST] = Timer::NOW;
         } else if slot.step(Event::Document) {
-            let number = error
-                .salvage
-                .as_ref()
-                .and_then(|found| found.execution_number);
             if number.is_some() {
                 slot.header.set_execution_number(number);
             }
             slot.timers[at::STORE] = Timer::NOW;
-            let mut reason = String::<REASON_LEN_MAX, u16>::new();
-            // Both texts are short constants: they fit.
-            let _ = reason.push_str("job document unreadable: ");
-            let _ = reason.push_str(error.kind.as_str());
-            slot.decline(&reason);
+            slot.decline(reason);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     outcome::{PROGRESS_LEN_MAX, REASON_KEY, put_pair},
     output::{Ending, RunId, Status},
     record::{Flag, Header, Number},
+    silence::Silence,
     table::{self, Event, Phase},
     time::Timer,
 };
@@ -94,6 +95,7 @@ impl Slot {
             self.forget_request();
             self.work.tries = 0;
             self.work.refusals = 0;
+            self.work.silence = Silence::NONE;
         }
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,

@@ -11,6 +11,7 @@ mod cuts;
 mod device;
 mod kills;
 mod mosquitto;
+mod mtls;
 mod network;
 mod process;
 mod proxy;
@@ -99,14 +100,23 @@ pub(crate) fn all(args: &[String]) -> Result<(), String> {
     let folder = built().join("qemu/run");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let service = Service::start(&emulator)?;
+    for target in TARGETS {
+        mtls::build(target, &service)?;
+    }
     let mut table = Table::only(only.clone());
     table.attempt("both", "size as in README.md", size::check);
     // Waiting is most of it: both boards at once.
     std::thread::scope(|scope| {
         let boards = TARGETS.map(|target| {
             let (service, folder) = (&service, folder.join(target.machine));
-            let rows = Table::only(only.clone());
-            scope.spawn(move || board(target, service, &folder, plan, rows))
+            let (emulator, rows) = (&emulator, Table::only(only.clone()));
+            scope.spawn(move || {
+                let mut rows = board(target, service, &folder, plan, rows);
+                rows.attempt(target.machine, "mutual TLS", || {
+                    mtls::run(target, service, emulator, &folder)
+                });
+                rows
+            })
         });
         for board in boards {
             match board.join() {

@@ -99,7 +99,7 @@ struct Weight {
 
 fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> {
     let folder = target().join("size");
-    let mut build = cargo(&["build", "--release", "--target", triple]);
+    let mut build = cargo(&["build", "--locked", "--release", "--target", triple]);
     build
         .current_dir(root().join("benches/size"))
         .env("CARGO_TARGET_DIR", &folder)

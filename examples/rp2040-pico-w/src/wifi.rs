@@ -30,8 +30,9 @@ use crate::{nvram::NVRAM, setup};
 const SOCKETS: usize = 3;
 /// Room for bytes on their way, in each direction.
 const SOCKET_BUFFER_LEN: usize = 2_048;
-/// How long the broker may be silent while something waits for its answer.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// How long the broker may be silent. Counts on an idle connection too, so it is longer than MQTT's
+/// keep-alive of 60 s, whose answer ends the silence.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Between two attempts to join the network.
 const JOIN_PAUSE: Duration = Duration::from_secs(5);
 /// The LED's number on the Wi-Fi chip.

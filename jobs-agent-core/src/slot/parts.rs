@@ -3,6 +3,7 @@
 use crate::{
     handler::StopReason,
     output::{Ending, Status},
+    silence::Silence,
     time::Timer,
 };
 
@@ -14,6 +15,8 @@ pub(crate) struct Work {
     pub(crate) tries: u8,
     /// Final words on the request that were not believed yet.
     pub(crate) refusals: u8,
+    /// Questions for the document in a row that nobody answered.
+    pub(crate) silence: Silence,
     /// Set from Closing on.
     pub(crate) outcome: Option<Status>,
     pub(crate) instant: bool,
