@@ -102,6 +102,14 @@ impl Device {
         self
     }
 
+    /// Gives it the flash that another device has now.
+    pub(super) fn age_like(&self, other: &Self) -> Result<(), String> {
+        let copied = fs::copy(&other.flash, &self.flash);
+        copied
+            .map(|_| ())
+            .map_err(|error| format!("{}: {error}", self.flash.display()))
+    }
+
     /// The same with one more word on its command line.
     pub(super) fn with(mut self, word: String) -> Self {
         self.word = Some(word);
