@@ -40,12 +40,8 @@ cargo xtask size      bytes of flash of each part for Cortex-M and RISC-V, compa
                       benches/size/table.json; with --change, makes them the new table
 cargo xtask bench     instructions of protocol and core beside other crates, compared with
                       benches/budget.json; with --change, makes them the new budget;
-<<<<<<< HEAD
                       --wall: times, for people; --end-to-end: agent against emulator
-=======
-                      --wall: times, for people
 cargo xtask boards    the firmware examples build, and fit their boards
->>>>>>> main
 ";
 
 fn main() -> ExitCode {

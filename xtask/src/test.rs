@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    bench, chaos, mutants, panics,
+    bench, boards, chaos, mutants, panics,
     run::{captured, cargo, root, step, target},
     size, tools,
 };
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Result<(), String> {
     panics::all()?;
     lints()?;
     tests()?;
+    boards::all()?;
     size::all(false)?;
     bench::all(&[])?;
     chaos::all(&[])?;
@@ -91,6 +92,11 @@ fn tests() -> Result<(), String> {
     step(
         "tests: board adapter",
         &mut cargo(&["test", "--locked", "-p", "agent-embassy"]),
+    )?;
+    let boards = ["test", "--locked", "-p", "board-tls", "-p", "board-parts"];
+    step(
+        "tests: TLS and handlers for boards",
+        &mut cargo(&[boards.as_slice(), &["--all-features"]].concat()),
     )?;
     let examples = [
         "test", "--locked", "-p", "handlers", "-p", "gateway", "-p", "xtask",
