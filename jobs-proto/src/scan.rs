@@ -402,9 +402,9 @@ impl<'a> Scanner<'a> {
         if !self.peek().is_ascii_digit() {
             self.unexpected();
         }
-        let rest = self.rest();
-        let steps = rest.iter().position(|byte| !byte.is_ascii_digit());
-        self.at = self.at.wrapping_add(steps.unwrap_or(rest.len()));
+        while self.peek().is_ascii_digit() {
+            self.bump();
+        }
     }
 
     fn skip(&mut self, byte: u8) -> bool {

@@ -160,6 +160,9 @@ impl<const JOBS: usize> World<'_, JOBS> {
         if scenario.session_kept {
             world.link.keep_session();
         }
+        if let Some(bytes) = scenario.takes_max {
+            world.link.take_at_most(bytes);
+        }
         let settled = world.run(scenario);
         let log = world.log.take().unwrap_or_default();
         (world.report(scenario, settled), log)

@@ -5,6 +5,7 @@
 //! function `measured` of `benches/speed`, and writes one dump each time that returns.
 
 mod budget;
+mod end_to_end;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +43,8 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
         [] => instructions(false),
         [one] if one == "--change" => instructions(true),
         [one] if one == "--wall" => wall(),
-        _ => Err("bench takes --change, --wall, or nothing".into()),
+        [one] if one == "--end-to-end" => end_to_end::all(),
+        _ => Err("bench takes --change, --wall, --end-to-end, or nothing".into()),
     }
 }
 

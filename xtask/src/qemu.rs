@@ -11,10 +11,12 @@ mod cuts;
 mod device;
 mod kills;
 mod mosquitto;
+mod mtls;
 mod network;
 mod process;
 mod proxy;
 mod service;
+mod size;
 mod stories;
 mod table;
 mod tools;
@@ -68,33 +70,50 @@ const CUTS_NAIVE: usize = 16;
 const SEED: u64 = 0x5EED_0001;
 
 /// Runs all tests, or those with a word in their names; with `--long`, those that take the night.
+/// With `--size` weighs the firmware instead and writes the table into the example's README.
 ///
 /// # Errors
 /// What failed, after the table.
 pub(crate) fn all(args: &[String]) -> Result<(), String> {
-    let is_long = args.iter().any(|arg| arg == "--long");
-    let plan = if is_long { LONG } else { SHORT };
-    let only = args.iter().find(|arg| !arg.starts_with("--")).cloned();
+    const FLAGS: [&str; 2] = ["--long", "--size"];
+    let is_given = |flag| args.iter().any(|arg| arg == flag);
+    let is_flag = |arg: &&String| arg.starts_with("--");
     if let Some(unknown) = args
         .iter()
-        .find(|arg| arg.starts_with("--") && *arg != "--long")
+        .filter(is_flag)
+        .find(|arg| !FLAGS.contains(&arg.as_str()))
     {
-        return Err(format!("cargo xtask qemu takes --long, not {unknown}"));
+        return Err(format!("cargo xtask qemu takes {FLAGS:?}, not {unknown}"));
     }
+    let plan = if is_given("--long") { LONG } else { SHORT };
+    let only = args.iter().find(|arg| !arg.starts_with("--")).cloned();
     tools::bring_in()?;
     crate::tools::targets()?;
     let emulator = build()?;
+    if is_given("--size") {
+        return size::write();
+    }
     guard(plan.patience);
     let folder = built().join("qemu/run");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let service = Service::start(&emulator)?;
-    let mut table = Table::default();
+    for target in TARGETS {
+        mtls::build(target, &service)?;
+    }
+    let mut table = Table::only(only.clone());
+    table.attempt("both", "size as in README.md", size::check);
     // Waiting is most of it: both boards at once.
     std::thread::scope(|scope| {
         let boards = TARGETS.map(|target| {
             let (service, folder) = (&service, folder.join(target.machine));
-            let rows = Table::only(only.clone());
-            scope.spawn(move || board(target, service, &folder, plan, rows))
+            let (emulator, rows) = (&emulator, Table::only(only.clone()));
+            scope.spawn(move || {
+                let mut rows = board(target, service, &folder, plan, rows);
+                rows.attempt(target.machine, "mutual TLS", || {
+                    mtls::run(target, service, emulator, &folder)
+                });
+                rows
+            })
         });
         for board in boards {
             match board.join() {
@@ -167,6 +186,7 @@ fn board(target: Target, service: &Service, folder: &Path, plan: Plan, mut table
     });
     for (what, work) in [
         ("power cuts while it pours", Work::Pour),
+        ("power cuts while a page is erased", Work::Page),
         ("power cuts around a reboot", Work::Reboot),
     ] {
         table.attempt(name, what, || {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    mutants, panics,
+    bench, chaos, mutants, panics,
     run::{captured, cargo, root, step, target},
-    tools,
+    size, tools,
 };
 
 /// The crates that must not know of an operating system.
@@ -23,6 +23,9 @@ pub(crate) fn all() -> Result<(), String> {
     panics::all()?;
     lints()?;
     tests()?;
+    size::all(false)?;
+    bench::all(&[])?;
+    chaos::all(&[])?;
     mutants::all()?;
     documentation()?;
     msrv()?;
@@ -80,6 +83,10 @@ fn tests() -> Result<(), String> {
     step(
         "tests: Linux adapter",
         &mut cargo(&["test", "--locked", "-p", "agent-std"]),
+    )?;
+    step(
+        "tests: gateway program",
+        &mut cargo(&["test", "--locked", "-p", "jobs-agent"]),
     )?;
     step(
         "tests: board adapter",

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use p256::{SecretKey, ecdsa::SigningKey};
+use p256::{SecretKey, ecdsa::SigningKey, pkcs8::DecodePrivateKey};
 
 use crate::{PublicKey, certificate::Certificate};
 
@@ -18,21 +18,21 @@ pub struct Identity<'a> {
 pub enum IdentityFault {
     /// The certificate cannot be read, or its key is not on P-256.
     Certificate,
-    /// The key is not a P-256 key in SEC1 DER.
+    /// The key is not a P-256 key in PKCS#8 or SEC1 DER.
     Key,
     /// The certificate is for another key.
     Mismatch,
 }
 
 impl<'a> Identity<'a> {
-    /// Takes a certificate in DER and its P-256 key in SEC1 DER.
-    ///
-    /// `openssl ec -in key.pem -outform DER` writes such a key, from PKCS#8 too.
+    /// Takes a certificate in DER and its P-256 key in PKCS#8 or SEC1 DER.
     ///
     /// # Errors
     /// If they cannot be read or do not belong together.
-    pub fn from_der(certificate: &'a [u8], sec1_key: &[u8]) -> Result<Self, IdentityFault> {
-        let secret = SecretKey::from_sec1_der(sec1_key).map_err(|_| IdentityFault::Key)?;
+    pub fn from_der(certificate: &'a [u8], key: &[u8]) -> Result<Self, IdentityFault> {
+        let secret = SecretKey::from_pkcs8_der(key)
+            .or_else(|_| SecretKey::from_sec1_der(key))
+            .map_err(|_| IdentityFault::Key)?;
         let key = SigningKey::from(&secret);
         let read = Certificate::from_der(certificate).and_then(|certificate| certificate.key());
         match read {
@@ -58,7 +58,7 @@ impl fmt::Display for IdentityFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Certificate => "no certificate with a P-256 key",
-            Self::Key => "no P-256 key in SEC1 DER",
+            Self::Key => "no P-256 key in PKCS#8 or SEC1 DER",
             Self::Mismatch => "the certificate is for another key",
         })
     }

@@ -236,6 +236,14 @@ async fn with_a_client_certificate_of_another_ca_the_first_read_fails() {
 }
 
 #[test]
+fn a_key_may_come_as_pkcs8_or_sec1() {
+    let world = World::new();
+    for key in [world.device.sec1_key(), world.device.key.serialize_der()] {
+        assert!(Identity::from_der(&world.device_certificate, &key).is_ok());
+    }
+}
+
+#[test]
 fn a_certificate_with_another_devices_key_is_no_identity() {
     let world = World::new();
     let other = Party::device("pump-18").sec1_key();

@@ -100,29 +100,25 @@ fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
     if let Some(fault) = fault {
         return Err(salvage(payload, &mut found, fault));
     }
-    // The guide calls the member "empty" when it means absent.
-    if found.seen & INNER == 0 {
-        return Ok(ExecutionMessage {
-            client_token: found.text(member::CLIENT_TOKEN),
-            timestamp: found.timestamp(),
-            execution: None,
-        });
-    }
-    if !found.has(member::JOB_ID) {
+    if found.seen & INNER != 0 && !found.has(member::JOB_ID) {
         return Err(missing(found.object_at));
     }
     Ok(ExecutionMessage {
         client_token: found.text(member::CLIENT_TOKEN),
         timestamp: found.timestamp(),
-        execution: Some(execution(&found)),
+        execution: execution(&found),
     })
 }
 
 #[cfg_attr(not(feature = "fast"), inline(never))]
-fn execution<'a>(found: &Found<'_, 'a>) -> JobExecution<'a> {
+fn execution<'a>(found: &Found<'_, 'a>) -> Option<JobExecution<'a>> {
+    // The guide calls the member "empty" when it means absent.
+    if found.seen & INNER == 0 {
+        return None;
+    }
     let mut numbers = Numbers::NONE;
     numbers.read(found);
-    JobExecution {
+    Some(JobExecution {
         approximate_seconds_before_timed_out: found.seconds(member::SECONDS_LEFT),
         status: found.status(),
         job_id: found.job(),
@@ -134,5 +130,5 @@ fn execution<'a>(found: &Found<'_, 'a>) -> JobExecution<'a> {
         last_updated_at: numbers.last_updated_at,
         version_number: numbers.version_number,
         execution_number: numbers.execution_number,
-    }
+    })
 }

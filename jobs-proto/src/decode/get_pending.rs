@@ -18,6 +18,7 @@ pub struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn lines(&self, wanted: Option<JobStatus>) -> Summaries<'a> {
         Summaries::new(self.payload, 0, Naming::Pending, wanted)
     }

@@ -19,6 +19,7 @@ pub struct Notify<'a> {
 }
 
 impl<'a> Notify<'a> {
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn lines(&self, wanted: Option<JobStatus>) -> Summaries<'a> {
         Summaries::new(self.payload, self.jobs_at, Naming::Status, wanted)
     }

@@ -3,10 +3,11 @@
 use crate::run::{captured, command, step};
 
 /// Programs and the Debian packages they come from.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("mosquitto", "mosquitto"),
     ("setpriv", "util-linux"),
+    ("arm-none-eabi-addr2line", "binutils-arm-none-eabi"),
 ];
 
 /// Installs what is missing, as root or with sudo.

@@ -131,6 +131,7 @@ impl NorFlash for Flash {
             }
             cortex_m::asm::delay(UNIT_DELAY);
         }
+        power::tell();
         Ok(())
     }
 
@@ -147,6 +148,7 @@ impl NorFlash for Flash {
             Self::store(offset, *byte)?;
             cortex_m::asm::delay(UNIT_DELAY);
         }
+        power::tell();
         Ok(())
     }
 }

@@ -23,6 +23,11 @@ static IS_ARMED: AtomicU32 = AtomicU32::new(0);
 #[unsafe(link_section = ".uninit.POWER_LEFT")]
 static LEFT: AtomicU32 = AtomicU32::new(0);
 
+/// Units of flash activity so far.
+// SAFETY: as above.
+#[unsafe(link_section = ".uninit.POWER_SPENT")]
+static SPENT: AtomicU32 = AtomicU32::new(0);
+
 /// Ends QEMU with this status.
 pub fn exit(status: i32) -> ! {
     semihosting::process::exit(status)
@@ -39,6 +44,7 @@ pub fn reset() -> ! {
 pub fn cut_after(units: u32) {
     if IS_ARMED.load(Ordering::Relaxed) != ARMED {
         LEFT.store(units, Ordering::Relaxed);
+        SPENT.store(0, Ordering::Relaxed);
         IS_ARMED.store(ARMED, Ordering::Relaxed);
     }
 }
@@ -52,5 +58,14 @@ pub(crate) fn spend() {
     match LEFT.load(Ordering::Relaxed) {
         0 => exit(STATUS_CUT),
         left => LEFT.store(left - 1, Ordering::Relaxed),
+    }
+    SPENT.store(SPENT.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Says how many units are spent, if a cut is ordered: where operations end, for the test that
+/// chooses the next cut.
+pub(crate) fn tell() {
+    if IS_ARMED.load(Ordering::Relaxed) == ARMED {
+        crate::say!("FLASH {}", SPENT.load(Ordering::Relaxed));
     }
 }

@@ -7,6 +7,8 @@
 #![allow(clippy::result_large_err)]
 
 mod handlers;
+#[cfg(feature = "naive")]
+mod naive;
 mod net;
 mod setup;
 mod storage;
@@ -46,15 +48,16 @@ async fn agent(spawner: Spawner, setup: &Setup) -> Result<Infallible, &'static s
     let tcp = net::up(spawner, setup).await.ok_or("no network")?;
     let settings = Settings::new(storage::settings(&flash))?;
     let self_test = async || settings.check().await;
+    // The last route has the largest plan: what comes before is kept inside it.
     let handlers = NoRoute
-        .on(
-            operation::WRITE_FILE,
-            WriteFile::<_, SETTINGS_LEN_MAX>::new(&settings),
-        )
         .on(operation::DIAGNOSTICS, Diagnostics::new(StackInUse, System))
         .on(operation::REBOOT, Restart::new(self_test))
         .on(SetLed::OPERATION, SetLed)
-        .on(Dispense::OPERATION, Dispense);
+        .on(Dispense::OPERATION, Dispense)
+        .on(
+            operation::WRITE_FILE,
+            WriteFile::<_, SETTINGS_LEN_MAX>::new(&settings),
+        );
 
     let config = setup.config()?;
     let lent = MEMORY.init_with(AgentResources::new).lend();
