@@ -12,7 +12,7 @@ use agent_std::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::{policy::StepPolicy, push::PushPolicy};
+use crate::{policy::StepPolicy, push::PushPolicy, update::UpdatePolicy};
 
 /// Where the file is unless said otherwise.
 pub const DEFAULT_PATH: &str = "/etc/jobs-agent/config.toml";
@@ -88,6 +88,9 @@ pub struct Config {
     /// Which files `config_push` jobs may replace.
     #[serde(default)]
     pub config_push: PushPolicy,
+    /// What `update` jobs may update.
+    #[serde(default)]
+    pub update: UpdatePolicy,
 }
 
 /// What happens to a job that nothing here claims.
@@ -230,7 +233,7 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
-        if self.steps.default_user.is_none() && self.steps.users.iter().any(|user| user == "*") {
+        if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }
         if let Err(error) = jobs_proto::ThingName::new(&self.thing) {

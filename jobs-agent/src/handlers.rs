@@ -6,8 +6,9 @@ use jobs_agent_core::{
 
 use crate::{
     journal::{Journal, What},
-    push::{ConfigPush, OPERATION, PushPlan},
+    push::{self, ConfigPush, PushPlan},
     runner::{StepPlan, StepRunner},
+    update::{self, Update, UpdatePlan},
 };
 
 /// All handlers of the program.
@@ -17,6 +18,8 @@ pub struct Handlers {
     pub steps: StepRunner,
     /// Configuration files.
     pub push: ConfigPush,
+    /// Updates.
+    pub update: Update,
     /// Where ends of work are noted.
     pub journal: Journal,
 }
@@ -28,6 +31,8 @@ pub enum Plan {
     Steps(StepPlan),
     /// Of a configuration file.
     Push(PushPlan),
+    /// Of an update.
+    Update(UpdatePlan),
 }
 
 impl JobHandler for Handlers {
@@ -36,19 +41,23 @@ impl JobHandler for Handlers {
     fn plan(&self, offer: &Offer<'_>) -> Result<(OperationTag, Plan), Refusal> {
         // The old schema takes any operation that is a handler, so it comes last.
         match self.push.plan(offer) {
-            Ok((tag, plan)) => Ok((tag, Plan::Push(plan))),
-            Err(Refusal::Unknown) => {
-                let (tag, plan) = self.steps.plan(offer)?;
-                Ok((tag, Plan::Steps(plan)))
-            }
-            Err(refusal) => Err(refusal),
+            Err(Refusal::Unknown) => {}
+            decided => return decided.map(|(tag, plan)| (tag, Plan::Push(plan))),
         }
+        match self.update.plan(offer) {
+            Err(Refusal::Unknown) => {}
+            decided => return decided.map(|(tag, plan)| (tag, Plan::Update(plan))),
+        }
+        self.steps
+            .plan(offer)
+            .map(|(tag, plan)| (tag, Plan::Steps(plan)))
     }
 
     fn policy(&self, tag: OperationTag, plan: &Plan) -> RunPolicy {
         match plan {
             Plan::Steps(plan) => self.steps.policy(tag, plan),
             Plan::Push(plan) => self.push.policy(tag, plan),
+            Plan::Update(plan) => self.update.policy(tag, plan),
         }
     }
 
@@ -56,6 +65,7 @@ impl JobHandler for Handlers {
         let outcome = match plan {
             Plan::Steps(plan) => self.steps.run(plan, port).await,
             Plan::Push(plan) => self.push.run(plan, port).await,
+            Plan::Update(plan) => self.update.run(plan, port).await,
         };
         self.journal.note(What::finished(port.job_id(), &outcome));
         outcome
@@ -68,16 +78,22 @@ impl JobHandler for Handlers {
         plan: Option<Plan>,
         port: &mut P,
     ) -> Outcome {
-        let outcome = if tag == OperationTag::of(OPERATION) {
+        let outcome = if tag == OperationTag::of(push::OPERATION) {
             let plan = plan.and_then(|plan| match plan {
                 Plan::Push(plan) => Some(plan),
-                Plan::Steps(_) => None,
+                Plan::Steps(_) | Plan::Update(_) => None,
             });
             self.push.resume(tag, from, plan, port).await
+        } else if tag == OperationTag::of(update::OPERATION) {
+            let plan = plan.and_then(|plan| match plan {
+                Plan::Update(plan) => Some(plan),
+                Plan::Steps(_) | Plan::Push(_) => None,
+            });
+            self.update.resume(tag, from, plan, port).await
         } else {
             let plan = plan.and_then(|plan| match plan {
                 Plan::Steps(plan) => Some(plan),
-                Plan::Push(_) => None,
+                Plan::Push(_) | Plan::Update(_) => None,
             });
             self.steps.resume(tag, from, plan, port).await
         };

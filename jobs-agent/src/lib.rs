@@ -8,6 +8,7 @@
 //! * [`step`]: the agent's side of that;
 //! * [`download`]: files by HTTP, into folders that cannot be left;
 //! * [`push`]: configuration files, with a check and a way back;
+//! * [`update`]: files that are proven, installed, and kept if the device is well;
 //! * [`journal`]: what happened lately, on the disk;
 //! * [`config`], [`handlers`], [`doctor`]: what the program puts together;
 //! * [`runner`]: all of it as a [`JobHandler`](jobs_agent_core::JobHandler).
@@ -26,3 +27,4 @@ pub mod runner;
 mod saved;
 pub mod step;
 pub mod supervise;
+pub mod update;

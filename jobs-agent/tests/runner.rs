@@ -2,70 +2,18 @@
 
 mod support;
 
-use std::{future::pending, sync::Mutex};
+use std::sync::Mutex;
 
 use jobs_agent::{policy::StepPolicy, runner::StepRunner};
-use jobs_agent_core::{
-    Attempt, Checkpoint, JobHandler, JobPort, Offer, OperationTag, Outcome, Progress, StopReason,
-    Stopped,
-};
-use jobs_proto::{JobId, JobStatus, document::Document};
-use support::{Room, soon, steps};
-
-/// A port that makes checkpoints durable; after `lives` of them the power is cut right then.
-struct Port<'t> {
-    durable: &'t Mutex<Option<Checkpoint>>,
-    lives: u32,
-}
-
-impl JobPort for Port<'_> {
-    async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Stopped> {
-        *self.durable.lock().unwrap() = Some(checkpoint);
-        match self.lives.checked_sub(1) {
-            Some(left) => {
-                self.lives = left;
-                Ok(())
-            }
-            None => pending().await,
-        }
-    }
-
-    fn report(&mut self, _: Progress) {}
-
-    fn stop_requested(&self) -> Option<StopReason> {
-        None
-    }
-
-    async fn stopped(&mut self) -> StopReason {
-        pending().await
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        None
-    }
-
-    fn attempt(&self) -> Attempt {
-        Attempt { number: 1, last: 3 }
-    }
-
-    fn job_id(&self) -> &str {
-        "job-1"
-    }
-}
+use jobs_agent_core::{JobHandler, Offer, OperationTag, Outcome};
+use support::{Port, Room, soon, steps};
 
 const DOCUMENT: &[u8] = br#"{"version":"1.0","steps":[
     {"action":{"name":"one","type":"runCommand","input":{"command":"touch,one"}}},
     {"action":{"name":"two","type":"runCommand","input":{"command":"touch,two"}}}]}"#;
 
 fn offer(resuming: bool) -> Offer<'static> {
-    Offer {
-        job_id: JobId::new("job-1").unwrap(),
-        execution_number: Some(1),
-        status: Some(JobStatus::Queued),
-        status_details: None,
-        document: Document(DOCUMENT),
-        resuming,
-    }
+    support::offer(DOCUMENT, resuming)
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod cuts;
 mod device;
 mod kills;
 mod mosquitto;
+mod mtls;
 mod network;
 mod process;
 mod proxy;
@@ -65,6 +66,9 @@ const LONG: Plan = Plan {
 /// Cuts of the firmware that keeps its records badly: enough to meet its erasures.
 const CUTS_NAIVE: usize = 16;
 
+/// Kills of the same: most meet an erasure, which takes longer than all else.
+const KILLS_NAIVE: u32 = 24;
+
 /// Start of the random moments.
 const SEED: u64 = 0x5EED_0001;
 
@@ -96,14 +100,23 @@ pub(crate) fn all(args: &[String]) -> Result<(), String> {
     let folder = built().join("qemu/run");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let service = Service::start(&emulator)?;
+    for target in TARGETS {
+        mtls::build(target, &service)?;
+    }
     let mut table = Table::only(only.clone());
     table.attempt("both", "size as in README.md", size::check);
     // Waiting is most of it: both boards at once.
     std::thread::scope(|scope| {
         let boards = TARGETS.map(|target| {
             let (service, folder) = (&service, folder.join(target.machine));
-            let rows = Table::only(only.clone());
-            scope.spawn(move || board(target, service, &folder, plan, rows))
+            let (emulator, rows) = (&emulator, Table::only(only.clone()));
+            scope.spawn(move || {
+                let mut rows = board(target, service, &folder, plan, rows);
+                rows.attempt(target.machine, "mutual TLS", || {
+                    mtls::run(target, service, emulator, &folder)
+                });
+                rows
+            })
         });
         for board in boards {
             match board.join() {
@@ -197,10 +210,18 @@ fn board(target: Target, service: &Service, folder: &Path, plan: Plan, mut table
         let bench = Bench::new(service, folder, proxy.address());
         seen(network::run(&bench, target, &proxy, Some(&mut mosquitto))?)
     });
-    table.attempt(name, "naive records are found out", || {
-        let bench = Bench::new(service, folder, service.mqtt()).naive();
-        found_out(&cuts::run(&bench, target, Work::Pour, Some(CUTS_NAIVE))?)
+    let naive = Bench::new(service, folder, service.mqtt()).naive();
+    table.attempt(name, "naive records are found out by cuts", || {
+        found_out(&cuts::run(&naive, target, Work::Pour, Some(CUTS_NAIVE))?)
     });
+    table.attempt(
+        name,
+        "naive records are found out by kills",
+        || match kills::run(&naive, target, KILLS_NAIVE, SEED) {
+            Err(fault) => Ok(fault),
+            Ok(shown) => Err(format!("nothing was found out: {shown:?}")),
+        },
+    );
     table
 }
 

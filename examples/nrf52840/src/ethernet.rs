@@ -26,8 +26,9 @@ const SOCKETS: usize = 3;
 const FRAMES: usize = 2;
 /// Room for bytes on their way, in each direction.
 const SOCKET_BUFFER_LEN: usize = 2_048;
-/// How long the broker may be silent while something waits for its answer.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// How long the broker may be silent. Counts on an idle connection too, so it is longer than MQTT's
+/// keep-alive of 60 s, whose answer ends the silence.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 bind_interrupts!(struct Interrupts {
     SPIM3 => spim::InterruptHandler<SPI3>;

@@ -24,9 +24,9 @@ use crate::setup;
 const SOCKETS: usize = 2;
 /// Room for bytes on their way, in each direction.
 const SOCKET_BUFFER_LEN: usize = 2_048;
-/// How long the broker may be silent while something waits for its answer: a mobile network wakes
-/// up slowly.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long the broker may be silent. Counts on an idle connection too, so it is longer than MQTT's
+/// keep-alive of 60 s, whose answer ends the silence.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Between two attempts to attach to the network.
 const ATTACH_PAUSE: Duration = Duration::from_secs(30);
 /// The PDP context that the modem starts with.

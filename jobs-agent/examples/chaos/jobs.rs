@@ -160,7 +160,7 @@ impl Jobs {
                     Some(1) => {}
                     None => faults.push(format!("lost: {job} {step} never {mark}")),
                     Some(times) => {
-                        faults.push(format!("doubled: {job} {step} {mark} {times} times"))
+                        faults.push(format!("doubled: {job} {step} {mark} {times} times"));
                     }
                 }
             }

@@ -17,6 +17,7 @@ use jobs_agent::{
     runner::StepRunner,
     step::Steps,
     supervise::{Folder, Found, THIS_PROGRAM},
+    update::{KeyFault, Update},
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,6 +69,8 @@ enum RunError {
     State { path: String, source: io::Error },
     #[error(transparent)]
     Agent(#[from] AgentError),
+    #[error(transparent)]
+    Key(#[from] KeyFault),
 }
 
 async fn serve(config: Config) -> Result<(), RunError> {
@@ -92,7 +95,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
         program: THIS_PROGRAM.into(),
     };
     let handlers = Handlers {
-        steps: StepRunner::new(config.steps.clone(), steps, folders),
+        update: Update::new(config.update.clone(), steps.clone(), &folders)?,
+        steps: StepRunner::new(config.steps.clone(), steps, &folders),
         push: ConfigPush::new(config.config_push.clone()),
         journal: journal.clone(),
     };

@@ -13,6 +13,7 @@ use super::{Report, Verdict};
 use crate::{
     config::Config,
     policy::{files as executables, find_user, users::PASSWD},
+    update::Keys,
 };
 
 /// The beginning of 2026, seconds since 1970: a clock before this was never set, and no
@@ -42,6 +43,17 @@ pub(super) fn examine(config: &Config, report: &mut Report) {
         }
     }
     steps(config, report);
+    for (name, target) in &config.update.targets {
+        match Keys::read(&target.keys) {
+            Ok(_) if target.keys.is_empty() => {
+                let words =
+                    format!("{name} has no keys: a checksum in the job is all that is asked for");
+                report.add("update", Verdict::Odd, words);
+            }
+            Ok(_) => report.add("update", Verdict::Good, name.clone()),
+            Err(fault) => report.add("update", Verdict::Bad, fault.to_string()),
+        }
+    }
 }
 
 fn clock(report: &mut Report) {

@@ -52,6 +52,7 @@ pub(super) struct Device {
     flash: PathBuf,
     broker: SocketAddr,
     bridged: bool,
+    word: Option<String>,
     starts: u32,
     console: Arc<Mutex<Vec<String>>>,
 }
@@ -89,6 +90,7 @@ impl Device {
             flash,
             broker,
             bridged: false,
+            word: None,
             starts: 0,
             console: Arc::default(),
         })
@@ -108,6 +110,12 @@ impl Device {
             .map_err(|error| format!("{}: {error}", self.flash.display()))
     }
 
+    /// The same with one more word on its command line.
+    pub(super) fn with(mut self, word: String) -> Self {
+        self.word = Some(word);
+        self
+    }
+
     /// Switches it on; with `cut`, the power fails after so many units of flash activity.
     pub(super) fn start(&mut self, cut: Option<u32>) -> Result<Running, String> {
         self.starts += 1;
@@ -122,6 +130,7 @@ impl Device {
             format!("seed={}", self.starts),
             format!("bridged={}", u8::from(self.bridged)),
         ];
+        words.extend(self.word.clone());
         words.extend(cut.map(|units| format!("cut={units}")));
         let words: String = words.iter().map(|word| format!(",arg={word}")).collect();
         let mut command = bound("qemu-system-arm");
@@ -160,6 +169,13 @@ impl Device {
             .iter()
             .filter(|line| line.starts_with(start))
             .count()
+    }
+
+    /// The number behind the last line that begins so.
+    pub(super) fn number_behind(&self, start: &str) -> Option<u32> {
+        let console = self.console();
+        let mut numbers = console.iter().filter_map(|line| line.strip_prefix(start));
+        numbers.next_back()?.parse().ok()
     }
 
     /// Waits for a line that begins so, for the `nth` time.

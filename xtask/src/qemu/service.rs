@@ -6,7 +6,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -21,6 +21,16 @@ pub(super) struct Service {
     _process: Process,
     http: SocketAddr,
     mqtt: SocketAddr,
+    mqtts: SocketAddr,
+    pki: Pki,
+}
+
+/// Where the service keeps its CA, and the identity of a device that may act for any thing: PEM.
+#[derive(Clone, Debug)]
+pub(super) struct Pki {
+    pub(super) ca: PathBuf,
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 /// An execution as the service has it.
@@ -37,6 +47,7 @@ impl Service {
         let mut command = bound(program);
         command
             .args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
+            .args(["--mqtts", "127.0.0.1:0"])
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped());
         let mut process = Process::start(&mut command)?;
@@ -49,9 +60,19 @@ impl Service {
             let text = member(&line, name).and_then(|text| text.parse().ok());
             text.ok_or_else(|| format!("the service did not get ready: {line:?}"))
         };
+        let file = |name| {
+            let path = member(&line, name).map(PathBuf::from);
+            path.ok_or_else(|| format!("the service names no {name}: {line:?}"))
+        };
         Ok(Self {
             http: address("http")?,
             mqtt: address("mqtt")?,
+            mqtts: address("mqtts")?,
+            pki: Pki {
+                ca: file("ca")?,
+                cert: file("cert")?,
+                key: file("key")?,
+            },
             _process: process,
         })
     }
@@ -59,6 +80,16 @@ impl Service {
     /// Where devices connect.
     pub(super) fn mqtt(&self) -> SocketAddr {
         self.mqtt
+    }
+
+    /// Where devices connect by TLS.
+    pub(super) fn mqtts(&self) -> SocketAddr {
+        self.mqtts
+    }
+
+    /// Certificates for devices.
+    pub(super) fn pki(&self) -> &Pki {
+        &self.pki
     }
 
     /// Registers a thing.

@@ -86,7 +86,7 @@ impl Log {
         Self { range }
     }
 
-    fn map<'f, F: NorFlash>(
+    pub(super) fn map<'f, F: NorFlash>(
         &self,
         flash: &'f mut F,
     ) -> Result<
@@ -109,7 +109,7 @@ impl Log {
         found.map_err(sorted)
     }
 
-    /// Appends an item.
+    /// Appends an item and reads it back: a page may look erased and not be.
     pub(super) async fn store<F: NorFlash>(
         &self,
         flash: &mut F,
@@ -119,7 +119,12 @@ impl Log {
     ) -> Result<(), LogError<F::Error>> {
         let mut map = self.map(flash)?;
         let stored = map.store_item(&mut buffer.0, &key, item).await;
-        stored.map_err(sorted)
+        stored.map_err(sorted)?;
+        if self.fetch(flash, key, buffer).await? == Some(*item) {
+            Ok(())
+        } else {
+            Err(LogError::Unreadable)
+        }
     }
 
     /// Erases all pages.
