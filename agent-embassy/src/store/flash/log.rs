@@ -23,6 +23,9 @@ const WORD_LEN_MAX: usize = 32;
 pub(super) const BUFFER_LEN: usize =
     (KEY_LEN + VERSION_LEN + RECORD_LEN_MAX).next_multiple_of(WORD_LEN_MAX);
 
+/// The map of sequential-storage over a flash that is lent.
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
+
 /// Some flash drivers move whole words between RAM and flash.
 #[repr(align(4))]
 pub(super) struct Buffer(pub(super) [u8; BUFFER_LEN]);
@@ -89,10 +92,7 @@ impl Log {
     pub(super) fn map<'f, F: NorFlash>(
         &self,
         flash: &'f mut F,
-    ) -> Result<
-        MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>,
-        LogError<F::Error>,
-    > {
+    ) -> Result<Map<'f, F>, LogError<F::Error>> {
         let config = MapConfig::try_new(self.range.clone()).map_err(|_| LogError::Unreadable)?;
         Ok(MapStorage::new(flash, config, Cache::new_uncached()))
     }
