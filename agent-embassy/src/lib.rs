@@ -25,7 +25,7 @@
 //! | part | trait | what is here |
 //! |---|---|---|
 //! | the way to the broker | [`Link`] | [`MqttLink`]: MQTT 5 over any stream that a [`Connect`] opens |
-//! | what survives a power cut | [`RecordStore`] | [`RamStore`] for tests |
+//! | what survives a power cut | [`RecordStore`] | [`FlashStore`]: any NOR flash; [`RamStore`] for tests |
 //! | the board itself | [`Board`] | [`start_boot`] counts boots in any [`RecordStore`] |
 //! | the work | [`JobHandler`] | the same source as on Linux |
 //!
@@ -89,4 +89,7 @@ pub use link::{
 };
 pub use resources::{AgentResources, Buffers, Lent, RX_LEN_MIN, Room, TX_LEN_MIN};
 pub use runner::{Parts, RunError, Runner};
-pub use store::{RamStore, RecordStore, StoreErrorKind, StoreFault};
+pub use store::{
+    RamStore, RecordStore, StoreErrorKind, StoreFault,
+    flash::{FlashError, FlashStore, Partition, PartitionError, WORD_LEN_MIN, Word4, Word4Error},
+};

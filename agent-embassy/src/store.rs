@@ -4,6 +4,7 @@
 //! or `erase` has returned `Ok`, the change survives a power cut, and when power is cut before
 //! that, the record is the old one or the new one, never a mixture.
 
+pub(crate) mod flash;
 mod ram;
 
 pub use ram::RamStore;

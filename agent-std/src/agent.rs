@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::boot::{self, BootId};
 use crate::driver::{self, Surroundings, records};
+use crate::happening::Happening;
 use crate::link::rumqtt::RumqttLink;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
@@ -90,6 +91,7 @@ impl Agent {
                 reboot: Arc::new(NoReboot),
                 metrics: Arc::default(),
                 stop_grace_ms: STOP_GRACE_MS,
+                observer: None,
             },
             handlers: Handlers::new(),
         }
@@ -195,6 +197,25 @@ impl<H, const JOBS: usize> Agent<H, JOBS> {
     #[must_use]
     pub fn handlers<N: JobHandler>(self, handlers: N) -> Agent<N, JOBS> {
         self.with_handlers(|_| handlers)
+    }
+
+    /// Tells `observer` what happens, in order. Called between two steps of the agent: it must
+    /// neither block nor panic. A later one replaces an earlier one.
+    ///
+    /// ```
+    /// use agent_std::{Agent, Endpoint, Happening};
+    ///
+    /// let agent = Agent::new("pump-17", Endpoint::plain("127.0.0.1", 1883)).observe(|what| {
+    ///     if let Happening::Ended { job_id, ending } = what {
+    ///         println!("{job_id}: {ending:?}");
+    ///     }
+    /// });
+    /// # let _ = agent;
+    /// ```
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(&Happening<'_>) + Send + Sync + 'static) -> Self {
+        self.around.observer = Some(Box::new(observer));
+        self
     }
 
     /// Counters to watch while the agent runs.

@@ -33,6 +33,7 @@ use jobs_agent_core::{
 use tracing::{error, info};
 
 use crate::agent::AgentError;
+use crate::happening::{Happening, Observer};
 use crate::link::{Link, LinkEvent, SendId};
 use crate::metrics::Metrics;
 use crate::reboot::{Reboot, RebootError};
@@ -48,6 +49,15 @@ pub(crate) struct Surroundings {
     pub(crate) reboot: Arc<dyn Reboot>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop_grace_ms: u64,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Surroundings {
+    pub(crate) fn tell(&self, what: &Happening<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(what);
+        }
+    }
 }
 
 /// Runs an agent until `shutdown` resolves, then leaves in order.

@@ -26,7 +26,7 @@
 //! * [`Agent`]: build it, give it handlers, run it. [`Handlers`] and [`Job`] are for typed
 //!   closures; any [`JobHandler`] works too, also one that runs on a board.
 //! * [`Reboot`]: how the machine is reset when a job asks for it.
-//! * [`Metrics`]: counters to watch.
+//! * [`Metrics`]: counters to watch; [`Happening`]: what a journal is made of.
 //! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it.
 //! * [`store`]: the durable records of the agent, as files.
 //! * [`boot`]: which boot of the machine this is, and entropy for client tokens.
@@ -44,6 +44,7 @@
 mod agent;
 pub mod boot;
 mod driver;
+mod happening;
 pub mod link;
 mod metrics;
 mod reboot;
@@ -52,11 +53,12 @@ pub mod store;
 mod typed;
 
 pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS};
+pub use happening::Happening;
 pub use metrics::{Counts, Metrics};
 pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};
 pub use typed::{Begin, CheckpointError, Handlers, IntoOutcome, Job};
 
 pub use jobs_agent_core::{
-    Checkpoint, Config, Details, JobHandler, JobPort, NoRoute, Outcome, Progress, RunPolicy,
-    StopReason, Unclaimed,
+    Attempt, Checkpoint, Config, Details, Ending, Ignored, JobHandler, JobPort, NoRoute, Outcome,
+    Progress, Refusal, RunPolicy, StopReason, Unclaimed,
 };

@@ -23,7 +23,7 @@ pub const BODY_LEN_MAX: usize = if cfg!(feature = "large-details") {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Checkpoint {
-    bytes: Vec<u8, BODY_LEN_MAX>,
+    bytes: Vec<u8, BODY_LEN_MAX, u16>,
     needs_document: bool,
 }
 

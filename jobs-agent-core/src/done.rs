@@ -3,183 +3,126 @@
 //! State advances here, when an effect is reported done, never when it is handed out.
 
 use crate::{
-    agent::{Agent, Link},
-    backoff,
-    outcome::Details,
-    output::{Completion, RunId, Status},
-    slot::{Storage, Want},
+    agent::Agent,
+    common::{Common, LinkState},
+    output::{RunId, Status},
+    queue::{Queue, when},
+    slot::{Slot, Storage, Want, at},
     table::{Event, Phase},
-    time::Millis,
+    time::Timer,
 };
 
-impl<const JOBS: usize> Agent<'_, JOBS> {
-    pub(crate) fn stored(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
-        let slot = self.slots.get(usize::from(index));
+impl Common<'_> {
+    #[inline(never)]
+    pub(crate) fn stored(&mut self, slot: &mut Slot, sequence: u32, failed: bool) {
         // Nothing is drawn for a receipt that is not awaited: it changes nothing.
-        if !slot.is_some_and(|slot| slot.storage.awaits(sequence)) {
+        if slot.storage == Storage::Idle || slot.storing != sequence {
             return;
         }
-        let wait = self.backoff_for(index);
-        let run = self.next_counter();
-        let check_at = now.plus(u64::from(self.config.resync_ms));
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
-            return;
-        };
-        let current = match slot.storage {
-            Storage::Persisting { current, .. } => Some(current),
-            Storage::Erasing { .. } => None,
-            Storage::Idle => return,
-        };
-        slot.storage = Storage::Idle;
-        if completion == Completion::Failed {
+        let storage = core::mem::replace(&mut slot.storage, Storage::Idle);
+        if failed {
+            slot.timers[at::STORE] = self.backoff(slot.store_tries);
             slot.store_tries = slot.store_tries.saturating_add(1);
-            slot.store_at = now.plus(wait);
             return;
         }
         slot.store_tries = 0;
-        match current {
-            None => {
+        match storage {
+            Storage::Erasing => {
                 slot.stored = false;
                 if slot.want == Want::Erase {
                     slot.want = Want::Nothing;
                 }
             }
-            Some(false) => {}
             // A job that ended while its record was being written waits for nothing any more, and
             // the one that holds the slot now was not waiting for this record.
-            Some(true) => {
-                let saving = slot.phase == Phase::Saving;
-                if !slot.step(Event::Persisted) {
-                    return;
-                }
-                slot.due_at = now;
-                match slot.phase {
-                    Phase::Running if saving => slot.saved_due = true,
-                    Phase::Running => {
-                        slot.start_run(now, RunId(run));
-                        slot.verify_by(check_at);
-                    }
-                    Phase::Free
-                    | Phase::Listed
-                    | Phase::Planning
-                    | Phase::Claiming
-                    | Phase::Opening
-                    | Phase::Saving
-                    | Phase::Draining
-                    | Phase::Closing
-                    | Phase::Reporting
-                    | Phase::Parking
-                    | Phase::Rebooting
-                    | Phase::Recovering
-                    | Phase::Replanning => {}
-                }
-            }
+            Storage::Persisting => self.persisted(slot),
+            Storage::Superseded | Storage::Idle => {}
         }
     }
 
-    pub(crate) fn subscribed(&mut self, now: Millis, sequence: u32, completion: Completion) {
-        let Link::Subscribing {
-            tries,
-            sent: Some(sent),
-            ..
-        } = self.link
-        else {
-            return;
-        };
-        if sent != sequence {
+    /// The record that the phase of this slot waited for is durable.
+    #[inline(never)]
+    fn persisted(&mut self, slot: &mut Slot) {
+        let saving = slot.phase == Phase::Saving;
+        if !slot.step(Event::Persisted) {
             return;
         }
-        if completion == Completion::Failed {
-            let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
-            self.link = Link::Subscribing {
-                due_at: now.plus(wait),
-                tries: tries.saturating_add(1),
-                sent: None,
-            };
+        slot.timers[at::DUE] = Timer::NOW;
+        if saving {
+            slot.work.saved_due = true;
+        } else if slot.phase == Phase::Running {
+            slot.start_run(RunId(self.next_counter()));
+            slot.verify_by(Timer::after(self.config.resync_ms));
+        }
+    }
+
+    pub(crate) fn reset_failed(&mut self, slot: &mut Slot, sequence: u32) {
+        if !slot.work.resetting || slot.storing != sequence {
+            return;
+        }
+        slot.work.resetting = false;
+        slot.timers[at::RESET] = self.backoff(slot.store_tries);
+        slot.store_tries = slot.store_tries.saturating_add(1);
+        // A device that cannot be reset must not hold the job for ever (P3).
+        if slot.store_tries >= self.config.attempts_max.max(1) && slot.step(Event::ResetHopeless) {
+            slot.conclude_with(Status::Failed, "gave up: the reset does not happen");
+            slot.timers[at::STORE] = Timer::NOW;
+        }
+    }
+}
+
+impl<const JOBS: usize> Agent<'_, JOBS> {
+    pub(crate) fn subscribed(&mut self, sequence: u32, failed: bool) {
+        let link = &mut self.common.link;
+        if link.state != LinkState::Subscribing || link.sent != sequence {
+            return;
+        }
+        let tries = link.tries;
+        if failed {
+            link.state = LinkState::Connected;
+            link.tries = tries.saturating_add(1);
+            self.common.link.due = self.common.backoff(tries);
             // Replies need no subscription: what is durable is reported, and the queue is asked.
-            if tries == 0 {
-                self.online(now);
+            if tries > 0 {
+                return;
             }
-            return;
+        } else {
+            link.state = LinkState::Online;
         }
-        self.link = Link::Online;
-        self.online(now);
-    }
-
-    /// Requests may be sent.
-    fn online(&mut self, now: Millis) {
         // What happened while we were away is told by nobody: ask.
-        self.queue.next_at = Some(now);
-        self.queue.tries = 0;
+        self.common.queue.timers[when::NEXT] = Timer::NOW;
+        self.common.queue.tries = 0;
         for slot in &mut self.slots {
             // A postponed job keeps its time: a reconnection is no reason to ask again.
             if !matches!(slot.phase, Phase::Listed | Phase::Recovering) {
-                slot.due_at = slot.due_at.min(now);
+                slot.timers[at::DUE] = Timer::NOW;
             }
             let verify = slot.is_claimed() && slot.phase != Phase::Claiming;
             // The execution may have been made anew under the same id while we were away: an
             // outcome is sent only for the one it belongs to.
             if verify || slot.phase == Phase::Reporting {
-                slot.verify_at = Some(now);
+                slot.timers[at::VERIFY] = Timer::NOW;
             }
         }
     }
+}
 
-    pub(crate) fn sent(&mut self, now: Millis, index: u8, sequence: u32, completion: Completion) {
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
-            return;
-        };
-        // Success says nothing yet: the reply counts. A request that did not leave is overdue.
-        if let Some(request) = &mut slot.request
-            && request.counter == sequence
-            && completion == Completion::Failed
-        {
-            request.deadline = now;
+// Success of a request says nothing yet: the reply counts. One that did not leave is overdue.
+
+impl Slot {
+    pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
+        if failed && self.work.request.is_some() && self.work.asked == sequence {
+            self.timers[at::REPLY] = Timer::NOW;
+            self.work.silence.unsent();
         }
     }
+}
 
-    pub(crate) fn queue_sent(&mut self, now: Millis, sequence: u32, completion: Completion) {
-        if let Some(request) = &mut self.queue.request
-            && request.counter == sequence
-            && completion == Completion::Failed
-        {
-            request.deadline = now;
+impl Queue {
+    pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
+        if failed && self.request.is_some() && self.asked == sequence {
+            self.timers[when::REPLY] = Timer::NOW;
+            self.silence.unsent();
         }
-    }
-
-    pub(crate) fn reset_failed(
-        &mut self,
-        now: Millis,
-        index: u8,
-        sequence: u32,
-        completion: Completion,
-    ) {
-        let slot = self.slots.get(usize::from(index));
-        let awaited = slot.is_some_and(|slot| slot.reset_busy == Some(sequence));
-        if !awaited || completion == Completion::Done {
-            return;
-        }
-        let wait = self.backoff_for(index);
-        let attempts_max = self.config.attempts_max.max(1);
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
-            return;
-        };
-        slot.reset_busy = None;
-        slot.store_tries = slot.store_tries.saturating_add(1);
-        slot.reset_at = now.plus(wait);
-        // A device that cannot be reset must not hold the job for ever (P3).
-        if slot.store_tries >= attempts_max && slot.step(Event::ResetHopeless) {
-            let details = Details::reason("gave up: the reset does not happen");
-            slot.conclude(Status::Failed, details.packed());
-            slot.store_at = now;
-        }
-    }
-
-    fn backoff_for(&mut self, index: u8) -> u64 {
-        let tries = self
-            .slots
-            .get(usize::from(index))
-            .map_or(0, |slot| slot.store_tries);
-        backoff::wait_ms(self.config.backoff, tries, &mut self.rng)
     }
 }

@@ -1,158 +1,131 @@
-//! Puts a decided effect into words, in the caller's scratch space.
+//! Puts a decided act into words, in the caller's scratch space.
 
 use jobs_proto::{
     ClientToken, JobId, UpdateStatus,
     details::{Details, PackedDetails},
-    encode,
+    encode::{self, EncodeError},
     limits::TOPIC_LEN_MAX,
     topic::{Filter, RequestTopic},
 };
 
 use crate::{
-    agent::{Agent, Link},
-    handler::{Attempt, StopReason},
-    inbound::index_u8,
+    common::{Common, LinkState},
+    handler::Attempt,
     output::{
-        FILTERS_MAX, Filters, Origin, Output, RebootPermit, Receipt, RunPermit, Start, Status,
+        FILTERS_MAX, Filters, Lent, Origin, Output, RebootPermit, Receipt, RunPermit, Status,
     },
-    poll::Scratch,
-    queue::{Ask, QueueRequest},
-    slot::{Request, RequestKind, Slot, Storage},
-    time::{Millis, earlier},
-    token,
+    poll::{Duty, Scratch},
+    queue::{Ask, when},
+    record::{Flag, Number},
+    slot::{RequestKind, Slot, Storage, at},
+    time::Timer,
+    token::{self, Token},
 };
 
 /// How long a device may take to go down before its reset counts as failed, milliseconds: systemd
 /// gives services 90 s to stop.
-const RESET_WAIT_MS: u64 = 300_000;
+const RESET_WAIT_MS: u32 = 300_000;
 
-impl<const JOBS: usize> Agent<'_, JOBS> {
-    pub(crate) fn put_stop(&mut self, index: usize, reason: StopReason) -> Output<'static> {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        slot.stop_due = false;
-        Output::Stop {
-            slot: index_u8(index),
-            run: slot.run,
-            reason,
+impl Common<'_> {
+    #[inline(never)]
+    pub(crate) fn put<'s>(
+        &mut self,
+        slot: &mut Slot,
+        duty: Duty,
+        scratch: &'s mut Scratch,
+    ) -> Output<'s> {
+        let number = slot.number;
+        let receipt = |origin, sequence| Receipt { origin, sequence };
+        match duty {
+            Duty::Stop(reason) => {
+                slot.work.stop_due = false;
+                let run = slot.run;
+                let slot = number;
+                Output::Stop { slot, run, reason }
+            }
+            Duty::Saved => {
+                slot.work.saved_due = false;
+                let run = slot.run;
+                Output::Saved { slot: number, run }
+            }
+            Duty::Ended => {
+                // Only from here on can the slot be taken again.
+                self.queue.slot_freed();
+                match (slot.work.ended.take(), slot.lend_job(&mut scratch.topic)) {
+                    (Some(ending), Some(job_id)) => Output::Ended {
+                        slot: number,
+                        job_id,
+                        ending,
+                    },
+                    (None, _) | (_, None) => Output::Wait(None),
+                }
+            }
+            Duty::Persist => {
+                let sequence = self.next_counter();
+                let Some(record) = slot.encode_record(self.boot.id, &mut scratch.payload) else {
+                    return Output::Wait(None);
+                };
+                slot.storage = Storage::Persisting;
+                slot.storing = sequence;
+                slot.stored = true;
+                Output::Persist {
+                    receipt: receipt(Origin::Storage(number), sequence),
+                    slot: number,
+                    record,
+                }
+            }
+            Duty::Erase => {
+                slot.storage = Storage::Erasing;
+                slot.storing = self.next_counter();
+                Output::Erase {
+                    receipt: receipt(Origin::Storage(number), slot.storing),
+                    slot: number,
+                }
+            }
+            Duty::Reset => {
+                slot.work.resetting = true;
+                slot.timers[at::RESET] = Timer::after(RESET_WAIT_MS);
+                slot.storing = self.next_counter();
+                let receipt = receipt(Origin::Reset(number), slot.storing);
+                let slot = number;
+                Output::Reboot(RebootPermit { slot, receipt })
+            }
+            Duty::Run => self.put_run(slot, scratch),
+            Duty::Send(kind) => self.put_request(slot, kind, scratch),
         }
     }
 
-    pub(crate) fn put_saved(&mut self, index: usize) -> Output<'static> {
-        let Some(slot) = self.slots.get_mut(index) else {
+    fn put_run<'s>(&mut self, slot: &mut Slot, scratch: &'s mut Scratch) -> Output<'s> {
+        let work = &mut slot.work;
+        work.run_due = false;
+        let checkpoint = if work.has_checkpoint {
+            lend(&slot.body, &mut scratch.payload)
+        } else {
+            None
+        };
+        let Some(job_id) = slot.lend_job(&mut scratch.topic) else {
             return Output::Wait(None);
         };
-        slot.saved_due = false;
-        Output::Saved {
-            slot: index_u8(index),
-            run: slot.run,
-        }
-    }
-
-    pub(crate) fn put_ended<'s>(&mut self, index: usize, scratch: &'s mut Scratch) -> Output<'s> {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        let Some(ending) = slot.ended.take() else {
-            return Output::Wait(None);
-        };
-        match lend_job(slot, &mut scratch.topic) {
-            Some(job_id) => Output::Ended {
-                slot: index_u8(index),
-                job_id,
-                ending,
-            },
-            None => Output::Wait(None),
-        }
-    }
-
-    pub(crate) fn put_record<'s>(&mut self, index: usize, scratch: &'s mut Scratch) -> Output<'s> {
-        let sequence = self.next_counter();
-        let boot = self.boot.id;
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        let Some(record) = slot.record(boot) else {
-            return Output::Wait(None);
-        };
-        let Some(record) = record.encode(&mut scratch.payload) else {
-            return Output::Wait(None);
-        };
-        slot.storage = Storage::Persisting {
-            sequence,
-            current: true,
-        };
-        slot.stored = true;
-        let slot = index_u8(index);
-        Output::Persist {
-            receipt: Receipt {
-                origin: Origin::Storage(slot),
-                sequence,
-            },
-            slot,
-            record,
-        }
-    }
-
-    pub(crate) fn put_erase(&mut self, index: usize) -> Output<'static> {
-        let sequence = self.next_counter();
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        slot.storage = Storage::Erasing { sequence };
-        let slot = index_u8(index);
-        Output::Erase {
-            receipt: Receipt {
-                origin: Origin::Storage(slot),
-                sequence,
-            },
-            slot,
-        }
-    }
-
-    pub(crate) fn put_run<'s>(&mut self, index: usize, scratch: &'s mut Scratch) -> Output<'s> {
-        let last = self.config.attempts_max.max(1);
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        slot.run_due = false;
-        let Some(job_id) = lend_job(slot, &mut scratch.topic) else {
-            return Output::Wait(None);
-        };
-        let start = slot.checkpoint().map_or(Start::Fresh, Start::Resume);
         Output::Run(RunPermit {
-            slot: index_u8(index),
+            slot: slot.number,
             run: slot.run,
             job_id,
-            execution_number: slot.job.execution_number,
-            tag: slot.tag,
-            start,
+            execution: slot.header.execution(),
+            tag: slot.header.tag(),
+            checkpoint: checkpoint.map(|bytes| Lent {
+                bytes,
+                needs_document: slot.header.is(Flag::NEEDS_DOCUMENT),
+            }),
             attempt: Attempt {
-                number: slot.attempts,
-                last,
+                number: slot.header.attempts(),
+                last: self.config.attempts_max.max(1),
             },
-            deadline: earlier(slot.limit_at, slot.timeout_at),
+            deadline: self.at_known(slot.timers[at::LIMIT].min(slot.timers[at::TIMEOUT])),
         })
     }
 
-    pub(crate) fn put_reset(&mut self, now: Millis, index: usize) -> Output<'static> {
-        let sequence = self.next_counter();
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Output::Wait(None);
-        };
-        slot.reset_busy = Some(sequence);
-        slot.reset_at = now.plus(RESET_WAIT_MS);
-        let slot = index_u8(index);
-        let receipt = Receipt {
-            origin: Origin::Reset(slot),
-            sequence,
-        };
-        Output::Reboot(RebootPermit { slot, receipt })
-    }
-
-    pub(crate) fn put_filters<'s>(&mut self, now: Millis, scratch: &'s mut Scratch) -> Output<'s> {
-        const NOTIFICATIONS: [Filter; 2] = [Filter::Notify, Filter::NotifyNext];
+    pub(crate) fn put_filters<'s>(&mut self, scratch: &'s mut Scratch) -> Output<'s> {
+        const NOTIFICATIONS: usize = 2;
         const ALL: [Filter; FILTERS_MAX] = [
             Filter::Notify,
             Filter::NotifyNext,
@@ -161,18 +134,18 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             Filter::DescribeReplies,
             Filter::UpdateReplies,
         ];
-        let sequence = self.next_counter();
-        let wanted: &[Filter] = if self.config.subscribe_replies {
-            &ALL
+        let wanted = if self.config.subscribe_replies {
+            FILTERS_MAX
         } else {
-            &NOTIFICATIONS
+            NOTIFICATIONS
         };
+        let sequence = self.next_counter();
         let mut filters = Filters {
             texts: [""; FILTERS_MAX],
             count: 0,
         };
         let mut rest: &'s mut [u8] = &mut scratch.topic;
-        for (filter, text) in wanted.iter().zip(&mut filters.texts) {
+        for (filter, text) in ALL.iter().zip(&mut filters.texts).take(wanted) {
             let taken = core::mem::take(&mut rest);
             let Some((head, tail)) = taken.split_at_mut_checked(TOPIC_LEN_MAX) else {
                 break;
@@ -184,186 +157,165 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             filters.count = filters.count.saturating_add(1);
             rest = tail;
         }
-        if let Link::Subscribing { sent, due_at, .. } = &mut self.link {
-            *sent = Some(sequence);
-            *due_at = now.plus(u64::from(self.config.reply_timeout_ms));
-        }
+        let link = &mut self.link;
+        link.state = LinkState::Subscribing;
+        link.sent = sequence;
+        link.due = Timer::after(self.config.reply_timeout_ms);
+        let origin = Origin::Subscription;
         Output::Subscribe {
-            receipt: Receipt {
-                origin: Origin::Subscription,
-                sequence,
-            },
+            receipt: Receipt { origin, sequence },
             filters,
         }
     }
 
-    pub(crate) fn put_question<'s>(
-        &mut self,
-        now: Millis,
-        ask: Ask,
-        scratch: &'s mut Scratch,
-    ) -> Output<'s> {
+    #[inline(never)]
+    pub(crate) fn put_question<'s>(&mut self, ask: Ask, scratch: &'s mut Scratch) -> Output<'s> {
         let counter = self.next_counter();
-        let deadline = now.plus(u64::from(self.config.reply_timeout_ms));
-        let resync_at = now.plus(u64::from(self.config.resync_ms));
-        self.queue.asked(
-            QueueRequest {
-                ask,
-                counter,
-                deadline,
-            },
-            resync_at,
-        );
-        let text = token::text(self.boot.entropy, counter);
-        let token = ClientToken::new(&text).ok();
-        let (topic, payload) = match ask {
-            Ask::Next => (
-                RequestTopic::DescribeNext,
-                encode::Describe {
-                    client_token: token,
-                    ..encode::Describe::default()
-                }
-                .encode(&mut scratch.payload),
-            ),
-            Ask::List => (
-                RequestTopic::GetPending,
-                encode::GetPending {
-                    client_token: token,
-                }
-                .encode(&mut scratch.payload),
-            ),
+        let reply = Timer::after(self.config.reply_timeout_ms);
+        self.queue.ask(ask, counter, reply, self.config.resync_ms);
+        let topic = match ask {
+            Ask::Next => RequestTopic::DescribeNext,
+            Ask::List => RequestTopic::GetPending,
         };
-        let topic = topic.encode(self.config.thing, &mut scratch.topic);
-        let receipt = Receipt {
-            origin: Origin::Queue,
-            sequence: counter,
-        };
-        match (topic, payload) {
-            (Ok(topic), Ok(payload)) => Output::Transmit {
-                receipt,
-                topic,
-                payload,
-                at_least_once: true,
-            },
-            (Err(_), _) | (_, Err(_)) => Output::Wait(Some(deadline)),
+        let token = token::text(self.boot.entropy, counter);
+        // Both questions say little but their token.
+        let bare = ask == Ask::Next && self.queue.silence.asks_bare();
+        let payload = encode::Describe {
+            client_token: client_token(&token),
+            include_job_document: bare.then_some(false),
+            ..encode::Describe::default()
         }
+        .encode(&mut scratch.payload);
+        let topic = topic.encode(self.config.thing, &mut scratch.topic).ok();
+        self.transmit(Origin::Queue, counter, topic, payload, true)
     }
 
-    pub(crate) fn put_request<'s>(
+    fn put_request<'s>(
         &mut self,
-        now: Millis,
-        index: usize,
+        slot: &mut Slot,
         kind: RequestKind,
         scratch: &'s mut Scratch,
     ) -> Output<'s> {
+        let config = self.config;
         let counter = self.next_counter();
-        let deadline = now.plus(u64::from(self.config.reply_timeout_ms));
-        let settle_at = now.plus(u64::from(self.config.settle_ms));
-        let check_at = now.plus(u64::from(self.config.resync_ms));
-        let interval = u64::from(self.config.progress_interval_ms);
-        let Some(slot) = self.slots.get_mut(index) else {
+        slot.work.request = Some(kind);
+        slot.work.asked = counter;
+        slot.timers[at::REPLY] = Timer::after(config.reply_timeout_ms);
+        let token = token::text(self.boot.entropy, counter);
+        let Ok(job) = JobId::new(&slot.id) else {
             return Output::Wait(None);
         };
-        slot.request = Some(Request {
-            kind,
-            counter,
-            deadline,
-        });
-        let text = token::text(self.boot.entropy, counter);
-        let token = ClientToken::new(&text).ok();
-        let Ok(job) = JobId::new(&slot.job.id) else {
-            return Output::Wait(None);
+        let asks = matches!(kind, RequestKind::Describe | RequestKind::Verify);
+        let bare = kind == RequestKind::Verify || slot.work.silence.asks_bare();
+        let (topic, payload) = if asks {
+            let describe = encode::Describe {
+                execution_number: slot.header.execution_number(),
+                include_job_document: bare.then_some(false),
+                client_token: client_token(&token),
+            };
+            let topic = RequestTopic::Describe(job);
+            (topic, describe.encode(&mut scratch.payload))
+        } else {
+            let update = slot.update(kind, &token);
+            let topic = RequestTopic::Update(job);
+            (topic, update.encode(&mut scratch.payload))
         };
-        let (topic, payload) = match kind {
-            RequestKind::Describe | RequestKind::Verify => (
-                RequestTopic::Describe(job),
-                encode::Describe {
-                    execution_number: slot.job.execution_number,
-                    include_job_document: (kind == RequestKind::Verify).then_some(false),
-                    client_token: token,
-                }
-                .encode(&mut scratch.payload),
-            ),
-            RequestKind::Start | RequestKind::Progress | RequestKind::Outcome => (
-                RequestTopic::Update(job),
-                slot.update(kind, token).encode(&mut scratch.payload),
-            ),
-        };
-        let topic = topic.encode(self.config.thing, &mut scratch.topic);
+        let topic = topic.encode(config.thing, &mut scratch.topic).ok();
         match kind {
-            // A cancel has no message of its own, and what tells of it can be lost: ask again
-            // some time, as about the queue.
-            // Asked again some time while the handler works; once before an outcome.
-            RequestKind::Verify => slot.verify_at = slot.is_watched().then_some(check_at),
+            // A cancel has no message of its own, and what tells of it can be lost: asked again
+            // some time while the handler works; once before an outcome.
+            RequestKind::Verify if slot.is_watched() => {
+                slot.timers[at::VERIFY] = Timer::after(config.resync_ms);
+            }
+            RequestKind::Verify => slot.timers[at::VERIFY] = Timer::NEVER,
             RequestKind::Progress => {
-                slot.progress_pending = false;
-                slot.report_at = now.plus(interval);
-                slot.arm_renewal(now);
+                slot.work.progress_pending = false;
+                slot.timers[at::REPORT] = Timer::after(config.progress_interval_ms);
+                slot.arm_renewal();
             }
             // The service tells the new head after an outcome; ask only if it does not.
-            RequestKind::Outcome => self.queue.settle_at = Some(settle_at),
+            RequestKind::Outcome => {
+                self.queue.timers[when::SETTLE] = Timer::after(config.settle_ms);
+            }
             RequestKind::Describe | RequestKind::Start => {}
         }
-        let receipt = Receipt {
-            origin: Origin::Request(index_u8(index)),
-            sequence: counter,
-        };
         let at_least_once = kind != RequestKind::Progress;
+        let origin = Origin::Request(slot.number);
+        self.transmit(origin, counter, topic, payload, at_least_once)
+    }
+
+    /// The publish, if it could be written; otherwise its request will be overdue.
+    fn transmit<'s>(
+        &self,
+        origin: Origin,
+        sequence: u32,
+        topic: Option<&'s str>,
+        payload: Result<&'s [u8], EncodeError>,
+        at_least_once: bool,
+    ) -> Output<'s> {
         match (topic, payload) {
-            (Ok(topic), Ok(payload)) => Output::Transmit {
-                receipt,
+            (Some(topic), Ok(payload)) => Output::Transmit {
+                receipt: Receipt { origin, sequence },
                 topic,
                 payload,
                 at_least_once,
             },
-            (Err(_), _) | (_, Err(_)) => Output::Wait(Some(deadline)),
+            (None, _) | (_, Err(_)) => {
+                Output::Wait(self.at(Timer::after(self.config.reply_timeout_ms)))
+            }
         }
     }
 }
 
-impl Slot {
-    fn update<'u>(
-        &'u self,
-        kind: RequestKind,
-        token: Option<ClientToken<'u>>,
-    ) -> encode::Update<'u> {
-        let (status, details) = match (kind, self.outcome) {
-            (RequestKind::Outcome, Some(Status::Succeeded)) => {
-                (UpdateStatus::Succeeded, &*self.body)
-            }
-            (RequestKind::Outcome, Some(Status::Failed)) => (UpdateStatus::Failed, &*self.body),
-            (RequestKind::Outcome, Some(Status::Rejected)) => (UpdateStatus::Rejected, &*self.body),
-            (RequestKind::Progress, _) => (UpdateStatus::InProgress, &*self.progress),
-            (RequestKind::Outcome, None)
-            | (RequestKind::Start | RequestKind::Describe | RequestKind::Verify, _) => {
-                (UpdateStatus::InProgress, &[][..])
-            }
-        };
-        let mut update = encode::Update::new(status);
-        if !details.is_empty() {
-            update.status_details = Details::Packed(PackedDetails(details));
-        }
-        update.execution_number = self.job.execution_number;
-        if kind != RequestKind::Outcome {
-            update.step_timeout_minutes = self
-                .policy
-                .step_timeout_minutes
-                .and_then(encode::StepMinutes::new)
-                .map(encode::StepTimeout::Minutes);
-        }
-        update.client_token = token;
-        update
-    }
+fn client_token(token: &Token) -> Option<ClientToken<'_>> {
+    ClientToken::new(token).ok()
 }
 
-/// Lends the job id of `slot` from the scratch space.
-fn lend_job<'s>(slot: &Slot, space: &'s mut [u8]) -> Option<JobId<'s>> {
-    let bytes = slot.job.id.as_bytes();
+/// Lends a copy of `bytes` from the scratch space.
+fn lend<'s>(bytes: &[u8], space: &'s mut [u8]) -> Option<&'s [u8]> {
     let place = space.get_mut(..bytes.len())?;
     // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
     place
         .iter_mut()
         .zip(bytes)
         .for_each(|(to, from)| *to = *from);
-    JobId::new(core::str::from_utf8(place).ok()?).ok()
+    Some(place)
+}
+
+impl Slot {
+    fn update<'u>(&'u self, kind: RequestKind, token: &'u Token) -> encode::Update<'u> {
+        let over = kind == RequestKind::Outcome;
+        let status = match self.work.outcome.filter(|_| over) {
+            Some(Status::Succeeded) => UpdateStatus::Succeeded,
+            Some(Status::Failed) => UpdateStatus::Failed,
+            Some(Status::Rejected) => UpdateStatus::Rejected,
+            None => UpdateStatus::InProgress,
+        };
+        let details: &[u8] = match kind {
+            RequestKind::Outcome => &self.body,
+            RequestKind::Progress => &self.progress,
+            RequestKind::Start | RequestKind::Describe | RequestKind::Verify => &[],
+        };
+        let mut update = encode::Update::new(status);
+        if !details.is_empty() {
+            update.status_details = Details::Packed(PackedDetails(details));
+        }
+        update.execution_number = self.header.execution_number();
+        if !over {
+            update.step_timeout_minutes = self.step_minutes().map(encode::StepTimeout::Minutes);
+        }
+        update.client_token = client_token(token);
+        update
+    }
+
+    fn step_minutes(&self) -> Option<encode::StepMinutes> {
+        let minutes = self.header.low(Number::STEP_TIMEOUT);
+        encode::StepMinutes::new(u16::try_from(minutes).ok()?)
+    }
+
+    /// Lends the job id from the scratch space.
+    fn lend_job<'s>(&self, space: &'s mut [u8]) -> Option<JobId<'s>> {
+        let id = lend(self.id.as_bytes(), space)?;
+        JobId::new(core::str::from_utf8(id).ok()?).ok()
+    }
 }

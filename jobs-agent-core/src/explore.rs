@@ -6,14 +6,14 @@
 //! that; only [`Agent::calm_jitter`] changes anything.
 
 use crate::{
-    agent::{Agent, Link},
+    agent::Agent,
+    common::LinkState,
     config::{Boot, BootId},
     output::RunId,
-    queue::QueueRequest,
     rng::Rng,
-    slot::{Request, Slot, Storage},
+    slot::{Slot, at},
     table::Phase,
-    time::Millis,
+    time::{Millis, Timer},
     token,
 };
 
@@ -24,7 +24,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     /// Takes the chance out of this agent: every back-off is half of its step from now on.
     #[doc(hidden)]
     pub fn calm_jitter(&mut self) {
-        self.rng = Rng::calm();
+        self.common.rng = Rng::calm();
     }
 
     /// This agent with every name blanked, every time relative to `now`, and what its phase does
@@ -35,35 +35,25 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     #[must_use]
     pub fn canonical(&self, now: Millis) -> Self {
         let mut view = self.clone();
-        view.boot = Boot {
+        // What has passed is alike: timers stop at zero.
+        view.pass(now);
+        let common = &mut view.common;
+        common.clock = Millis(0);
+        common.boot = Boot {
             id: BootId([0; 16]),
             entropy: 0,
         };
-        view.rng = Rng::calm();
-        view.counter = 0;
-        if let Link::Subscribing {
-            due_at,
-            tries,
-            sent,
-        } = &mut view.link
-        {
-            *due_at = from(now, *due_at);
-            *tries = 0;
-            *sent = sent.map(|_| 0);
+        common.rng = Rng::calm();
+        common.counter = 0;
+        if matches!(common.link.state, LinkState::Offline | LinkState::Online) {
+            common.link.due = Timer::NOW;
         }
-        let queue = &mut view.queue;
-        queue.next_at = queue.next_at.map(|at| from(now, at));
-        queue.list_at = queue.list_at.map(|at| from(now, at));
-        queue.settle_at = queue.settle_at.map(|at| from(now, at));
-        queue.resync_at = from(now, queue.resync_at);
-        queue.tries = 0;
-        queue.request = queue.request.map(|request| QueueRequest {
-            counter: 0,
-            deadline: from(now, request.deadline),
-            ..request
-        });
+        common.link.tries = 0;
+        common.link.sent = 0;
+        common.queue.tries = 0;
+        common.queue.asked = 0;
         for slot in &mut view.slots {
-            slot.blank(now);
+            slot.blank_names();
         }
         view
     }
@@ -73,13 +63,14 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     #[doc(hidden)]
     #[must_use]
     pub fn awaits(&self, token: &str) -> Option<usize> {
-        let ours = |counter: u32| token::text(self.boot.entropy, counter).as_str() == token;
-        if self.queue.request.is_some_and(|r| ours(r.counter)) {
+        let ours = |counter: u32| token::text(self.common.boot.entropy, counter).as_str() == token;
+        let queue = &self.common.queue;
+        if queue.request.is_some() && ours(queue.asked) {
             return Some(crate::agent::JOBS_MAX);
         }
         self.slots
             .iter()
-            .position(|slot| slot.request.is_some_and(|r| ours(r.counter)))
+            .position(|slot| slot.work.request.is_some() && ours(slot.work.asked))
     }
 
     /// Whether `run` is the one that the slot holds.
@@ -94,56 +85,26 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
 impl Slot {
     /// See [`Agent::canonical`].
-    fn blank(&mut self, now: Millis) {
-        if self.phase == Phase::Free && self.ended.is_none() {
+    fn blank_names(&mut self) {
+        if self.is_claimable() {
             // A new job overwrites the rest when it is held.
-            *self = Self {
-                storage: self.storage,
-                want: self.want,
-                stored: self.stored,
-                store_at: self.store_at,
-                store_tries: self.store_tries,
-                ..Self::default()
-            };
+            self.blank();
         }
         self.run = RunId(0);
         self.generation = 0;
-        self.storage = match self.storage {
-            Storage::Idle => Storage::Idle,
-            Storage::Persisting { current, .. } => Storage::Persisting {
-                sequence: 0,
-                current,
-            },
-            Storage::Erasing { .. } => Storage::Erasing { sequence: 0 },
-        };
-        self.request = self.request.map(|request| Request {
-            counter: 0,
-            deadline: from(now, request.deadline),
-            ..request
-        });
-        self.reset_busy = self.reset_busy.map(|_| 0);
-        for at in [
-            &mut self.store_at,
-            &mut self.due_at,
-            &mut self.report_at,
-            &mut self.reset_at,
-        ] {
-            *at = from(now, *at);
-        }
-        for at in [&mut self.renew_at, &mut self.verify_at, &mut self.limit_at] {
-            *at = at.map(|at| from(now, at));
-        }
+        self.storing = 0;
+        self.header.blank();
+        self.work.asked = 0;
         // Only told to the handler.
-        self.timeout_at = None;
-        if !self.progress_pending {
+        self.timers[at::TIMEOUT] = Timer::NEVER;
+        if !self.work.progress_pending {
             self.progress.clear();
         }
-        self.tries = self.tries.min(TRIES_ALIKE);
+        self.work.tries = self.work.tries.min(TRIES_ALIKE);
         self.store_tries = self.store_tries.min(1);
+        debug_assert!(
+            self.phase != Phase::Free || self.work.request.is_none(),
+            "a free slot asks nothing"
+        );
     }
-}
-
-/// `at` as seen from `now`; what has passed is alike.
-fn from(now: Millis, at: Millis) -> Millis {
-    Millis(now.until(at))
 }

@@ -105,7 +105,7 @@ impl Default for RunPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StopReason {
     /// The service canceled the execution.
-    Canceled,
+    Canceled = 1,
     /// The service timed the execution out.
     TimedOut,
     /// The thing is no longer a target, or the job was deleted.

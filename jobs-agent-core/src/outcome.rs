@@ -1,6 +1,6 @@
 //! What a handler says: progress on the way, and the outcome at the end.
 
-use heapless::{String, Vec};
+use heapless::{String, Vec, VecView};
 pub use jobs_proto::details::DetailsError;
 use jobs_proto::details::PackedDetails;
 
@@ -55,18 +55,19 @@ impl Outcome {
 /// assert_eq!(Reason::new("no such slot").as_str(), "no such slot");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Reason(String<REASON_LEN_MAX>);
+pub struct Reason(String<REASON_LEN_MAX, u16>);
 
 impl Reason {
     /// Keeps as much of `text` as fits.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let mut kept = String::new();
-        for c in text.chars() {
-            if kept.push(c).is_err() {
-                break;
-            }
+        let mut end = text.len().min(REASON_LEN_MAX);
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
         }
+        let mut kept = String::new();
+        // Within the capacity: cannot fail.
+        let _ = kept.push_str(text.get(..end).unwrap_or_default());
         Self(kept)
     }
 
@@ -94,7 +95,7 @@ pub type Progress = Pairs<PROGRESS_LEN_MAX>;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pairs<const N: usize> {
-    packed: Vec<u8, N>,
+    packed: Vec<u8, N, u16>,
 }
 
 impl<const N: usize> Pairs<N> {
@@ -113,21 +114,21 @@ impl<const N: usize> Pairs<N> {
     /// One pair `progress`, a whole number of percent.
     #[must_use]
     pub fn percent(percent: u8) -> Self {
-        let mut digits: String<3> = String::new();
+        let mut digits = [b'0'; 3];
         let mut rest = percent.min(100);
         // By subtraction: a division is 400 bytes of flash on cores that have none.
-        for unit in [100, 10, 1] {
-            let mut digit = b'0';
+        for (unit, digit) in [100, 10, 1].into_iter().zip(&mut digits) {
             while rest >= unit {
                 rest = rest.saturating_sub(unit);
-                digit = digit.saturating_add(1);
-            }
-            if digit > b'0' || unit == 1 || !digits.is_empty() {
-                // Three digits are room for every value up to 100.
-                let _ = digits.push(char::from(digit));
+                *digit = digit.saturating_add(1);
             }
         }
-        Self::new().with("progress", &digits)
+        let text = match &digits {
+            [b'0', b'0', one @ ..] => &one[..],
+            [b'0', two @ ..] => &two[..],
+            three => &three[..],
+        };
+        Self::new().with("progress", core::str::from_utf8(text).unwrap_or_default())
     }
 
     /// Adds a pair; one that does not fit is left out ([`Pairs::push`] tells).
@@ -143,12 +144,7 @@ impl<const N: usize> Pairs<N> {
     /// # Errors
     /// [`DetailsError`] says why the pair was left out.
     pub fn push(&mut self, key: &str, value: &str) -> Result<(), DetailsError> {
-        let mut len = self.packed.len();
-        // Up to the capacity: cannot fail.
-        let _ = self.packed.resize_default(N);
-        let pushed = PackedDetails::push_cut(&mut self.packed, &mut len, key, value);
-        self.packed.truncate(len);
-        pushed
+        put_pair(&mut self.packed, key, value)
     }
 
     /// The pairs, in the order they were added.
@@ -166,6 +162,20 @@ impl<const N: usize> Pairs<N> {
     pub(crate) fn packed(&self) -> &[u8] {
         &self.packed
     }
+}
+
+/// Appends a pair to packed ones, see [`Pairs::push`].
+pub(crate) fn put_pair(
+    packed: &mut VecView<u8, u16>,
+    key: &str,
+    value: &str,
+) -> Result<(), DetailsError> {
+    let mut len = packed.len();
+    // Up to the capacity: cannot fail.
+    let _ = packed.resize_default(packed.capacity());
+    let pushed = PackedDetails::push_cut(packed, &mut len, key, value);
+    packed.truncate(len);
+    pushed
 }
 
 #[cfg(test)]

@@ -13,10 +13,6 @@ use crate::{
 ///
 /// An effect may take its time: the agent goes on with other slots until its receipt is back.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "no allocator to box the permit in"
-)]
 #[must_use = "an output is an obligation: perform it"]
 pub enum Output<'s> {
     /// Make `record` durable as the only record of `slot`, then return the receipt.
@@ -108,7 +104,7 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// SUCCEEDED
-    Succeeded,
+    Succeeded = 1,
     /// FAILED
     Failed,
     /// REJECTED
@@ -159,11 +155,20 @@ pub struct RunPermit<'s> {
     pub(crate) slot: u8,
     pub(crate) run: RunId,
     pub(crate) job_id: JobId<'s>,
-    pub(crate) execution_number: Option<i64>,
+    /// And whether there is one: apart, the outputs are told apart by a byte and not by a word of
+    /// 64 bits.
+    pub(crate) execution: (i64, bool),
     pub(crate) tag: OperationTag,
-    pub(crate) start: Start,
+    pub(crate) checkpoint: Option<Lent<'s>>,
     pub(crate) attempt: Attempt,
-    pub(crate) deadline: Option<Millis>,
+    pub(crate) deadline: (Millis, bool),
+}
+
+/// A checkpoint in the scratch space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lent<'s> {
+    pub(crate) bytes: &'s [u8],
+    pub(crate) needs_document: bool,
 }
 
 /// Where a run begins.
@@ -201,7 +206,8 @@ impl<'s> RunPermit<'s> {
     /// The execution of the job, if the service named one.
     #[must_use]
     pub fn execution_number(&self) -> Option<i64> {
-        self.execution_number
+        let (number, known) = self.execution;
+        known.then_some(number)
     }
 
     /// The operation, to find the handler for a resume.
@@ -219,13 +225,22 @@ impl<'s> RunPermit<'s> {
     /// When the job times out, as far as the device knows.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
-        self.deadline
+        let (deadline, known) = self.deadline;
+        known.then_some(deadline)
     }
 
     /// Gives up the permit for where to begin: a permit starts one run.
     #[must_use]
     pub fn into_start(self) -> Start {
-        self.start
+        let Some(lent) = self.checkpoint else {
+            return Start::Fresh;
+        };
+        match Checkpoint::new(lent.bytes) {
+            Ok(checkpoint) if lent.needs_document => Start::Resume(checkpoint.with_document()),
+            Ok(checkpoint) => Start::Resume(checkpoint),
+            // Lent from a slot, whose room is the same: never too long.
+            Err(_) => Start::Fresh,
+        }
     }
 }
 

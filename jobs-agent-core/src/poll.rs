@@ -1,4 +1,4 @@
-//! Effects out: decide on one intent, then put it into the caller's scratch space.
+//! Effects out: decide on one act, then put it into the caller's scratch space.
 //!
 //! Deciding and writing are apart, so that the order of effects can be read in one place
 //! ([`Agent::decide`]): local duties first, then what is durable, then the handler, then the wire.
@@ -6,18 +6,16 @@
 use jobs_proto::limits::TOPIC_LEN_MAX;
 
 use crate::{
-    agent::{Agent, Link},
-    backoff,
+    agent::Agent,
     checkpoint::BODY_LEN_MAX,
+    common::LinkState,
     handler::StopReason,
-    inbound::index_u8,
-    output::Completion,
     output::{FILTERS_MAX, Output},
-    queue::Ask,
+    queue::{Ask, when},
     record::RECORD_LEN_MAX,
-    slot::{RequestKind, Slot, Storage, Want},
-    table::Phase,
-    time::{Millis, earlier},
+    slot::{RequestKind, Slot, Storage, Want, at},
+    table::{Event, Phase},
+    time::{Millis, Timer},
 };
 
 /// Bytes of a payload: an update whose every detail byte is escaped, or a record.
@@ -32,6 +30,9 @@ const PAYLOAD_LEN_MAX: usize = {
 
 /// Bytes of the filters of a SUBSCRIBE, or of one topic.
 const TOPICS_LEN_MAX: usize = FILTERS_MAX * TOPIC_LEN_MAX;
+
+/// The reason for a document that the service has and that does not arrive here.
+const TOO_LARGE: &str = "job document does not fit this device's receive buffer";
 
 /// Space in which [`Agent::poll`] puts together what its outputs lend: one per agent, owned by
 /// the adapter, about 2 KiB (10 KiB with `large-details`).
@@ -60,189 +61,188 @@ impl Default for Scratch {
 
 /// What is to be done next, before it is put into words.
 #[derive(Clone, Copy)]
-enum Intent {
-    Stop(usize, StopReason),
-    Saved(usize),
-    Ended(usize),
-    Persist(usize),
-    Erase(usize),
-    Run(usize),
-    Reset(usize),
+pub(crate) enum Act {
+    Wait(Timer),
     Subscribe,
     Ask(Ask),
-    Send(usize, RequestKind),
-    Wait(Option<Millis>),
+    /// In the slot of this index.
+    In(usize, Duty),
+}
+
+/// What is to be done next in a slot.
+#[derive(Clone, Copy)]
+pub(crate) enum Duty {
+    Run,
+    Stop(StopReason),
+    Saved,
+    Ended,
+    Persist,
+    Erase,
+    Reset,
+    Send(RequestKind),
 }
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
     /// The next effect; [`Output::Wait`] when there is none for now.
+    #[inline(never)]
     pub fn poll<'s>(&mut self, now: Millis, scratch: &'s mut Scratch) -> Output<'s> {
-        self.expire(now);
-        match self.decide(now) {
-            Intent::Stop(index, reason) => self.put_stop(index, reason),
-            Intent::Saved(index) => self.put_saved(index),
-            Intent::Ended(index) => {
-                // Only from here on can the slot be taken again.
-                self.queue.slot_freed(now);
-                self.put_ended(index, scratch)
-            }
-            Intent::Persist(index) => self.put_record(index, scratch),
-            Intent::Erase(index) => self.put_erase(index),
-            Intent::Run(index) => self.put_run(index, scratch),
-            Intent::Reset(index) => self.put_reset(now, index),
-            Intent::Subscribe => self.put_filters(now, scratch),
-            Intent::Ask(ask) => self.put_question(now, ask, scratch),
-            Intent::Send(index, kind) => self.put_request(now, index, kind, scratch),
-            Intent::Wait(until) => Output::Wait(until),
+        self.pass(now);
+        self.expire();
+        let act = self.decide();
+        let Self { common, slots } = self;
+        match act {
+            Act::Wait(until) => Output::Wait(common.at(until)),
+            Act::Subscribe => common.put_filters(scratch),
+            Act::Ask(ask) => common.put_question(ask, scratch),
+            Act::In(index, duty) => match slots.get_mut(index) {
+                Some(slot) => common.put(slot, duty, scratch),
+                None => Output::Wait(None),
+            },
         }
     }
 
     /// Requests whose reply is overdue, and decisions that were never given.
-    fn expire(&mut self, now: Millis) {
-        if let Link::Subscribing {
-            sent: Some(sent),
-            due_at,
-            ..
-        } = self.link
-            && due_at <= now
-        {
-            self.subscribed(now, sent, Completion::Failed);
+    fn expire(&mut self) {
+        let link = self.common.link;
+        if link.state == LinkState::Subscribing && link.due.is_due() {
+            self.subscribed(link.sent, true);
         }
-        for index in 0..JOBS {
-            let Some(slot) = self.slots.get_mut(index) else {
-                continue;
-            };
-            if let Some(sequence) = slot.reset_busy
-                && slot.reset_at <= now
-            {
-                self.reset_failed(now, index_u8(index), sequence, Completion::Failed);
-                continue;
+        let Self { common, slots } = self;
+        for slot in slots {
+            if slot.work.resetting && slot.timers[at::RESET].is_due() {
+                common.reset_failed(slot, slot.storing);
             }
             if matches!(slot.phase, Phase::Planning | Phase::Replanning) {
                 // The adapter owed a decision within its call; without one, not now.
-                slot.step(crate::table::Event::Postponed);
-                slot.due_at = now.plus(u64::from(self.config.settle_ms));
+                slot.step(Event::Postponed);
+                slot.timers[at::DUE] = Timer::after(common.config.settle_ms);
             }
-            let overdue = slot.request.filter(|request| request.deadline <= now);
-            if let Some(request) = overdue {
-                let tries = slot.tries;
-                let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
-                self.retry(index, request.kind, now.plus(wait));
+            if let Some(kind) = slot.work.request
+                && slot.timers[at::REPLY].is_due()
+            {
+                if kind == RequestKind::Describe && slot.work.silence.unanswered() {
+                    slot.forget_request();
+                    common.refuse_unread(slot, None, TOO_LARGE);
+                    continue;
+                }
+                let wait = common.backoff(slot.work.tries);
+                common.retry(slot, kind, wait);
             }
         }
-        if let Some(request) = self.queue.request.filter(|request| request.deadline <= now) {
-            let wait = backoff::wait_ms(self.config.backoff, self.queue.tries, &mut self.rng);
-            self.queue.again(request.ask, now.plus(wait));
+        if let Some(ask) = common.queue.request
+            && common.queue.timers[when::REPLY].is_due()
+        {
+            if ask == Ask::Next {
+                common.queue.silence.unanswered();
+            }
+            let wait = common.backoff(common.queue.tries);
+            common.queue.again(ask, wait);
         }
     }
 
-    fn decide(&mut self, now: Millis) -> Intent {
-        let mut wake = None;
-        for index in 0..JOBS {
-            let others = self.others_at_work(index);
-            let resetting = self.reset_wanted();
-            let storing = self
-                .slots
-                .iter()
-                .any(|slot| slot.is_storing(now, resetting));
-            let Some(slot) = self.slots.get_mut(index) else {
-                continue;
-            };
-            if slot.limit_at.is_some_and(|at| at <= now) && slot.is_at_work() {
-                slot.order_stop(StopReason::TimeLimit);
-                slot.limit_at = None;
+    fn decide(&mut self) -> Act {
+        let (mut resetting, mut storing, mut others) = (false, false, false);
+        for slot in &self.slots {
+            resetting |= slot.wants_reset();
+            storing |= slot.is_storing();
+            others |= slot.is_busy();
+        }
+        let mut wake = Timer::NEVER;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(duty) = slot.local_duty(resetting, &mut wake) {
+                return Act::In(index, duty);
             }
-            if let Some(intent) = slot.local_intent(index, now, resetting, &mut wake) {
-                return intent;
-            }
-            if slot.phase == Phase::Rebooting && slot.reset_busy.is_none() && !storing {
+            if slot.phase == Phase::Rebooting && !slot.work.resetting && !storing {
                 // Others get a while to end; a failed reset waits in any case.
                 let waits = others || slot.store_tries > 0;
-                if !waits || slot.reset_at <= now {
-                    return Intent::Reset(index);
+                if !waits || slot.timers[at::RESET].is_due() {
+                    return Act::In(index, Duty::Reset);
                 }
-                wake = earlier(wake, Some(slot.reset_at));
+                wake = wake.min(slot.timers[at::RESET]);
             }
-            if slot.reset_busy.is_some() {
-                wake = earlier(wake, Some(slot.reset_at));
+            if slot.work.resetting {
+                wake = wake.min(slot.timers[at::RESET]);
             }
         }
-        match self.link {
-            Link::Offline => Intent::Wait(wake),
-            Link::Subscribing {
-                due_at, sent: None, ..
-            } if due_at <= now => Intent::Subscribe,
-            Link::Subscribing {
-                due_at, tries: 0, ..
-            } => Intent::Wait(earlier(wake, Some(due_at))),
-            // The first SUBSCRIBE was refused or lost: the rest goes on beside the next ones.
-            Link::Subscribing { due_at, .. } => {
-                self.decide_online(now, earlier(wake, Some(due_at)))
+        let link = self.common.link;
+        match link.state {
+            LinkState::Offline => return Act::Wait(wake),
+            LinkState::Connected if link.due.is_due() => return Act::Subscribe,
+            LinkState::Connected | LinkState::Subscribing => {
+                wake = wake.min(link.due);
+                if link.tries == 0 {
+                    return Act::Wait(wake);
+                }
+                // The first SUBSCRIBE was refused or lost: the rest goes on beside the next ones.
             }
-            Link::Online => self.decide_online(now, wake),
+            LinkState::Online => {}
         }
+        self.decide_online(wake)
     }
 
-    fn decide_online(&mut self, now: Millis, mut wake: Option<Millis>) -> Intent {
+    fn decide_online(&mut self, mut wake: Timer) -> Act {
         for (index, slot) in self.slots.iter().enumerate() {
-            match (slot.request, slot.wanted_request()) {
-                (Some(request), _) => wake = earlier(wake, Some(request.deadline)),
-                (None, Some((at, kind))) if at <= now => return Intent::Send(index, kind),
-                (None, Some((at, _))) => wake = earlier(wake, Some(at)),
-                (None, None) => {}
-            }
-        }
-        // Without room for its answer there is no sense in the question.
-        let room = self.claimable().is_some();
-        match self.queue.request {
-            Some(request) => wake = earlier(wake, Some(request.deadline)),
-            None if room => {
-                let (at, ask) = self.queue.due();
-                if at <= now {
-                    return Intent::Ask(ask);
+            // Never, if no reply is awaited.
+            wake = wake.min(slot.timers[at::REPLY]);
+            if slot.work.request.is_none()
+                && let Some((then, kind)) = slot.wanted_request()
+            {
+                if then.is_due() {
+                    return Act::In(index, Duty::Send(kind));
                 }
-                wake = earlier(wake, Some(at));
+                wake = wake.min(then);
             }
-            None => {}
         }
-        Intent::Wait(wake)
+        wake = wake.min(self.common.queue.timers[when::REPLY]);
+        // Without room for its answer there is no sense in the question.
+        if self.common.queue.request.is_none() && self.place(Timer::NOW).is_some() {
+            let (then, ask) = self.common.queue.due();
+            if then.is_due() {
+                return Act::Ask(ask);
+            }
+            wake = wake.min(then);
+        }
+        Act::Wait(wake)
     }
 }
 
 impl Slot {
     /// What this slot wants done on the device itself; otherwise `wake` learns its next time.
-    fn local_intent(
-        &self,
-        index: usize,
-        now: Millis,
-        resetting: bool,
-        wake: &mut Option<Millis>,
-    ) -> Option<Intent> {
-        if self.run_due {
-            return Some(Intent::Run(index));
+    #[inline(never)]
+    fn local_duty(&mut self, resetting: bool, wake: &mut Timer) -> Option<Duty> {
+        if self.is_at_work() && self.timers[at::LIMIT].is_due() {
+            self.timers[at::LIMIT] = Timer::NEVER;
+            // Told to stop once.
+            if self.work.stop.is_none() {
+                self.work.stop = Some(StopReason::TimeLimit);
+                self.work.stop_due = true;
+            }
         }
-        if self.stop_due
-            && let Some(reason) = self.stop
+        if self.work.run_due {
+            return Some(Duty::Run);
+        }
+        if self.work.stop_due
+            && let Some(reason) = self.work.stop
         {
-            return Some(Intent::Stop(index, reason));
+            return Some(Duty::Stop(reason));
         }
-        if self.saved_due {
-            return Some(Intent::Saved(index));
+        if self.work.saved_due {
+            return Some(Duty::Saved);
         }
-        if self.ended.is_some() {
-            return Some(Intent::Ended(index));
+        if self.work.ended.is_some() {
+            return Some(Duty::Ended);
         }
         if self.storage == Storage::Idle && self.wants_storage(resetting) {
-            if self.store_at <= now {
+            if self.timers[at::STORE].is_due() {
                 return Some(match self.want {
-                    Want::Erase => Intent::Erase(index),
-                    Want::Persist | Want::Nothing => Intent::Persist(index),
+                    Want::Erase => Duty::Erase,
+                    Want::Persist | Want::Nothing => Duty::Persist,
                 });
             }
-            *wake = earlier(*wake, Some(self.store_at));
+            *wake = (*wake).min(self.timers[at::STORE]);
         }
         if self.is_at_work() {
-            *wake = earlier(*wake, self.limit_at);
+            *wake = (*wake).min(self.timers[at::LIMIT]);
         }
         None
     }
@@ -252,26 +252,33 @@ impl Slot {
         self.want != Want::Nothing && !(resetting && self.phase == Phase::Opening)
     }
 
-    /// Whether a write is under way or about to be: a reset waits for it.
-    fn is_storing(&self, now: Millis, resetting: bool) -> bool {
-        let due = self.want == Want::Persist && self.store_at <= now;
-        self.storage != Storage::Idle || (due && self.wants_storage(resetting))
+    /// Whether a write is under way, or about to be even though a reset is wanted: it waits.
+    fn is_storing(&self) -> bool {
+        let due = self.want == Want::Persist && self.timers[at::STORE].is_due();
+        self.storage != Storage::Idle || (due && self.wants_storage(true))
     }
 
-    fn is_at_work(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Saving)
+    /// Whether a handler is at work here, or its last word is to be kept.
+    fn is_busy(&self) -> bool {
+        self.is_at_work()
+            || matches!(
+                self.phase,
+                Phase::Draining | Phase::Closing | Phase::Parking
+            )
     }
 
     /// The request that this slot wants sent, and from when on.
-    fn wanted_request(&self) -> Option<(Millis, RequestKind)> {
+    #[inline(never)]
+    fn wanted_request(&self) -> Option<(Timer, RequestKind)> {
+        let timers = &self.timers;
         match self.phase {
-            Phase::Listed | Phase::Recovering => Some((self.due_at, RequestKind::Describe)),
-            Phase::Claiming => Some((self.due_at, RequestKind::Start)),
-            Phase::Reporting => Some(match self.verify_at {
-                Some(at) => (at, RequestKind::Verify),
-                None => (self.due_at, RequestKind::Outcome),
-            }),
-            Phase::Running | Phase::Saving if self.is_watched() => self.watch_request(),
+            Phase::Listed | Phase::Recovering => Some((timers[at::DUE], RequestKind::Describe)),
+            Phase::Claiming => Some((timers[at::DUE], RequestKind::Start)),
+            Phase::Reporting if timers[at::VERIFY].is_set() => {
+                Some((timers[at::VERIFY], RequestKind::Verify))
+            }
+            Phase::Reporting => Some((timers[at::DUE], RequestKind::Outcome)),
+            Phase::Running | Phase::Saving if !self.work.instant => Some(self.watch_request()),
             Phase::Running
             | Phase::Saving
             | Phase::Free
@@ -285,20 +292,19 @@ impl Slot {
         }
     }
 
-    fn watch_request(&self) -> Option<(Millis, RequestKind)> {
-        // A handler that was told to stop has nothing more to say, and its dead-man's switch is
-        // no longer held.
-        let verify = self.verify_at.map(|at| (at, RequestKind::Verify));
-        if self.stop.is_some() {
-            return verify;
+    fn watch_request(&self) -> (Timer, RequestKind) {
+        let timers = &self.timers;
+        let mut report = timers[at::RENEW];
+        if self.work.progress_pending {
+            report = report.min(timers[at::REPORT]);
         }
-        let report = self.progress_pending.then_some(self.report_at);
-        let report = earlier(report, self.renew_at).map(|at| (at, RequestKind::Progress));
-        // The first that is due; of two the question, which decides about the other.
-        match (verify, report) {
-            (Some((asks, _)), Some((reports, _))) if reports < asks => report,
-            (Some(_), _) => verify,
-            (None, _) => report,
+        // The first that is due; of two the question, which decides about the other. A handler
+        // that was told to stop has nothing more to say, and its dead-man's switch is no longer
+        // held.
+        if report < timers[at::VERIFY] && self.work.stop.is_none() {
+            (report, RequestKind::Progress)
+        } else {
+            (timers[at::VERIFY], RequestKind::Verify)
         }
     }
 }

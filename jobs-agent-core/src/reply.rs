@@ -3,369 +3,190 @@
 //! A reply counts only by its token (P9): whatever else it says, one that is not awaited changes
 //! nothing.
 
+use heapless::String;
 use jobs_proto::{
-    ErrorCode, EscapedStr, JobId, JobStatus, Retry,
+    EscapedStr, JobId, JobStatus,
     decode::{self, DecodeError, ExecutionMessage, JobExecution},
 };
 
 use crate::{
+    Unclaimed,
     agent::Agent,
-    backoff,
+    common::Common,
     handler::StopReason,
-    inbound::{Handled, Ignored, decode_reason, index_u8, key_of},
+    inbound::{Handled, Ignored, token_of},
+    job::JobKey,
+    outcome::REASON_LEN_MAX,
     output::Ending,
-    slot::RequestKind,
+    queue::when,
+    slot::{RequestKind, Slot, at},
     table::{Event, Phase},
-    time::Millis,
-    token,
+    time::Timer,
 };
-
-/// How often an execution is asked for that a read does not find, before it is taken for gone. A
-/// notification can come before a read shows the job (seen as eventual consistency by
-/// Greengrass); believed at once, such a read would stop work that is on, or erase its record.
-const DESCRIBE_TRIES_MAX: u8 = 4;
 
 /// How often a document is read before it counts as unreadable: one read can be hit by chance, and
 /// the answer is final.
 const UNREADABLE_READS_MAX: u8 = 2;
 
-/// Reports refused for good before the outcome is given up: once with details, then without.
-const REFUSALS_MAX: u8 = 3;
-
 impl<const JOBS: usize> Agent<'_, JOBS> {
+    #[inline(never)]
     pub(crate) fn described<'b>(
         &mut self,
-        now: Millis,
         job: JobId<'_>,
-        payload: &'b [u8],
+        message: &Result<ExecutionMessage<'b>, DecodeError<'b>>,
     ) -> Handled<'b> {
-        let decoded = decode::describe_accepted(payload);
-        let token = match &decoded {
-            Ok(message) => message.client_token,
-            Err(error) => error.salvage.and_then(|salvage| salvage.client_token),
-        };
-        let Some((index, kind)) = self.answers_slot(job, token) else {
+        let Self { common, slots } = self;
+        let Some((slot, kind)) = common.answered(slots, job, token_of(message)) else {
             return Handled::Ignored(Ignored::Token);
         };
-        match decoded {
-            Ok(message) if kind == RequestKind::Verify => self.verified(now, index, &message),
-            Ok(ExecutionMessage {
-                execution: Some(execution),
-                ..
-            }) => self.found(now, index, execution),
-            Ok(ExecutionMessage {
-                execution: None, ..
-            }) => {
-                self.over(now, index_u8(index), StopReason::Over, Ending::AlreadyOver);
-                Handled::Taken
-            }
-            Err(error) if kind == RequestKind::Describe => self.poisoned_slot(now, index, &error),
+        match message {
+            Ok(message) if kind == RequestKind::Verify => slot.verified(message.execution.as_ref()),
+            Ok(message) => match &message.execution {
+                Some(execution) => return common.found(slot, execution),
+                None => slot.over(StopReason::Over, Ending::AlreadyOver),
+            },
+            Err(error) if kind == RequestKind::Describe => common.unreadable(slot, error),
             // Unreadable, but an answer about this execution: it is still there.
-            Err(_) => Handled::Taken,
-        }
-    }
-
-    /// The document asked for: of a listed job, or of one begun before a restart.
-    fn found<'b>(&mut self, now: Millis, index: usize, execution: JobExecution<'b>) -> Handled<'b> {
-        let key = key_of(&execution);
-        let ours = self.slots.get(index).is_some_and(|slot| slot.job.is(key));
-        let status = execution.status.known();
-        let terminal = status.is_some_and(JobStatus::is_terminal);
-        // What we began is IN_PROGRESS; QUEUED under the same name is another execution.
-        let begun = self
-            .slots
-            .get(index)
-            .is_some_and(|slot| slot.phase == Phase::Recovering);
-        let fresh = begun && status == Some(JobStatus::Queued);
-        if ours && !terminal && !fresh {
-            return self.plan(now, index, execution, false);
-        }
-        // Over, or the id now belongs to another execution, which will be offered by itself.
-        self.over(now, index_u8(index), StopReason::Over, Ending::AlreadyOver);
-        self.queue.settle_at = Some(now.plus(u64::from(self.config.settle_ms)));
-        Handled::Taken
-    }
-
-    fn poisoned_slot(
-        &mut self,
-        now: Millis,
-        index: usize,
-        error: &DecodeError<'_>,
-    ) -> Handled<'static> {
-        let tries = self.slots.get(index).map_or(0, |slot| slot.tries);
-        if tries.saturating_add(1) < UNREADABLE_READS_MAX {
-            let wait = backoff::wait_ms(self.config.backoff, tries, &mut self.rng);
-            self.retry(index, RequestKind::Describe, now.plus(wait));
-            return Handled::Taken;
-        }
-        if self.config.unclaimed == crate::Unclaimed::Leave
-            && let Some(slot) = self.slots.get(index)
-            && slot.phase == Phase::Listed
-        {
-            let job = slot.job.clone();
-            self.close(now, index_u8(index), Event::Refused, Ending::Left);
-            if let Some(key) = job.key() {
-                self.queue.leave(key);
-            }
-            self.queue.list_at = Some(now);
-            return Handled::Taken;
-        }
-        if let Some(slot) = self.slots.get_mut(index)
-            && slot.step(Event::Document)
-        {
-            let number = error.salvage.and_then(|salvage| salvage.execution_number);
-            slot.job.execution_number = number.or(slot.job.execution_number);
-            slot.store_at = now;
-            let reason = decode_reason(error);
-            slot.decline(reason.as_str());
+            Err(_) => {}
         }
         Handled::Taken
     }
 
-    /// Whether the execution that runs is still on at the service.
-    fn verified(
-        &mut self,
-        now: Millis,
-        index: usize,
-        message: &ExecutionMessage<'_>,
-    ) -> Handled<'static> {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Handled::Taken;
-        };
-        let status = message
-            .execution
-            .as_ref()
-            .and_then(|execution| execution.status.known());
-        let same = message
-            .execution
-            .as_ref()
-            .is_some_and(|e| slot.job.is(key_of(e)));
-        if same && !status.is_some_and(JobStatus::is_terminal) {
-            slot.tries = 0;
-            slot.refusals = 0;
-            slot.timeout_at = message
-                .execution
-                .as_ref()
-                .and_then(|execution| execution.approximate_seconds_before_timed_out)
-                .map(|seconds| now.plus(u64::from(seconds).saturating_mul(1_000)));
-            return Handled::Taken;
-        }
-        let reason = if same {
-            stop_reason(status)
-        } else {
-            StopReason::Removed
-        };
-        self.over(now, index_u8(index), reason, Ending::Stopped(reason));
-        Handled::Taken
-    }
-
-    pub(crate) fn updated(
-        &mut self,
-        now: Millis,
-        job: JobId<'_>,
-        payload: &[u8],
-    ) -> Handled<'static> {
+    #[inline(never)]
+    pub(crate) fn updated(&mut self, job: JobId<'_>, payload: &[u8]) -> Result<(), Ignored> {
         let token = match decode::update_accepted(payload) {
             Ok(message) => message.client_token,
             Err(error) => error.salvage.and_then(|salvage| salvage.client_token),
         };
-        let Some((index, kind)) = self.answers_slot(job, token) else {
-            return Handled::Ignored(Ignored::Token);
+        let Self { common, slots } = self;
+        let Some((slot, kind)) = common.answered(slots, job, token) else {
+            return Err(Ignored::Token);
         };
         match kind {
             RequestKind::Start => {
-                if let Some(slot) = self.slots.get_mut(index) {
-                    slot.step(Event::Confirmed);
-                    slot.store_at = now;
-                }
+                slot.step(Event::Confirmed);
+                slot.timers[at::STORE] = Timer::NOW;
             }
             RequestKind::Outcome => {
-                let status = self.slots.get(index).and_then(|slot| slot.outcome);
+                let status = slot.work.outcome;
                 let ending = status.map_or(Ending::AlreadyOver, Ending::Reported);
-                self.close(now, index_u8(index), Event::Answered, ending);
+                slot.close(Event::Answered, ending);
             }
             // An accepted report says as much as a verification: the job is on.
             RequestKind::Progress => {
-                let check_at = now.plus(u64::from(self.config.resync_ms));
-                if let Some(slot) = self.slots.get_mut(index) {
-                    slot.tries = 0;
-                    slot.verify_at = slot
-                        .verify_at
-                        .map(|at| if at > now { check_at } else { at });
+                slot.work.tries = 0;
+                let verify = &mut slot.timers[at::VERIFY];
+                if verify.is_set() && !verify.is_due() {
+                    *verify = Timer::after(common.config.resync_ms);
                 }
             }
             RequestKind::Verify | RequestKind::Describe => {}
         }
-        Handled::Taken
+        Ok(())
     }
+}
 
-    pub(crate) fn queue_rejected(&mut self, now: Millis, payload: &[u8]) -> Handled<'static> {
-        let Ok(rejected) = decode::rejected(payload) else {
-            return Handled::Ignored(Ignored::Unreadable);
-        };
-        let Some(request) = self.queue.request else {
-            return Handled::Ignored(Ignored::Token);
-        };
-        if !token::matches(self.boot.entropy, request.counter, rejected.client_token) {
-            return Handled::Ignored(Ignored::Token);
-        }
-        let wait = self.wait_ms(rejected.code, self.queue.tries);
-        self.queue.again(request.ask, now.plus(wait));
-        Handled::Taken
-    }
-
-    pub(crate) fn rejected(
-        &mut self,
-        now: Millis,
-        job: JobId<'_>,
-        payload: &[u8],
-    ) -> Handled<'static> {
-        let Ok(rejected) = decode::rejected(payload) else {
-            return Handled::Ignored(Ignored::Unreadable);
-        };
-        let Some((index, kind)) = self.answers_slot(job, rejected.client_token) else {
-            return Handled::Ignored(Ignored::Token);
-        };
-        let tries = self.slots.get(index).map_or(0, |slot| slot.tries);
-        let retry_at = now.plus(self.wait_ms(rejected.code, tries));
-        let state = rejected
-            .execution_state
-            .as_ref()
-            .and_then(|state| state.status.known());
-        match rejected.code.retry_class() {
-            Retry::Over => self.rejected_over(now, index, kind, rejected.code, state, retry_at),
-            Retry::Never => self.rejected_never(now, index, kind, retry_at),
-            Retry::Backoff | Retry::Throttled => self.retry(index, kind, retry_at),
-        }
-        Handled::Taken
-    }
-
-    fn rejected_over(
-        &mut self,
-        now: Millis,
-        index: usize,
-        kind: RequestKind,
-        code: ErrorCode,
-        state: Option<JobStatus>,
-        retry_at: Millis,
-    ) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        let asked = matches!(kind, RequestKind::Describe | RequestKind::Verify);
-        let may_lag = asked && code == ErrorCode::ResourceNotFound;
-        slot.refusals = slot.refusals.saturating_add(1);
-        if may_lag && slot.refusals < DESCRIBE_TRIES_MAX {
-            return self.retry(index, kind, retry_at);
-        }
-        let reason = match code {
-            ErrorCode::ResourceNotFound => StopReason::Removed,
-            ErrorCode::InvalidStateTransition
-            | ErrorCode::TerminalStateReached
-            | ErrorCode::InvalidTopic
-            | ErrorCode::InvalidJson
-            | ErrorCode::InvalidRequest
-            | ErrorCode::VersionMismatch
-            | ErrorCode::InternalError
-            | ErrorCode::RequestThrottled
-            | ErrorCode::Unknown => stop_reason(state),
-        };
-        let ending = match kind {
-            RequestKind::Progress | RequestKind::Verify => Ending::Stopped(reason),
-            RequestKind::Describe | RequestKind::Start | RequestKind::Outcome => {
-                Ending::AlreadyOver
-            }
-        };
-        self.over(now, index_u8(index), reason, ending);
-        // Whatever made us ask about it was out of date: see what is really there.
-        self.queue.settle_at = Some(retry_at);
-    }
-
-    fn rejected_never(&mut self, now: Millis, index: usize, kind: RequestKind, retry_at: Millis) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        match (kind, slot.phase) {
-            (RequestKind::Outcome, _) => {
-                slot.refusals = slot.refusals.saturating_add(1);
-                // The details are the only part of a report that can be wrong.
-                slot.body.clear();
-                if slot.refusals < REFUSALS_MAX {
-                    self.retry(index, kind, retry_at);
-                } else {
-                    let job = slot.job.clone();
-                    self.close(now, index_u8(index), Event::Refused, Ending::Refused);
-                    if let Some(key) = job.key() {
-                        self.queue.leave(key);
-                    }
-                }
-            }
-            (RequestKind::Start, _) | (RequestKind::Describe, Phase::Listed) => {
-                let job = slot.job.clone();
-                self.close(now, index_u8(index), Event::Refused, Ending::Refused);
-                if let Some(key) = job.key() {
-                    // Not asked about again: the same request would be refused again.
-                    self.queue.leave(key);
-                }
-            }
-            (RequestKind::Describe | RequestKind::Progress | RequestKind::Verify, _) => {
-                self.retry(index, kind, retry_at);
-            }
-        }
-    }
-
-    /// The request of `index` failed for now: again at `at`.
-    pub(crate) fn retry(&mut self, index: usize, kind: RequestKind, at: Millis) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        slot.request = None;
-        slot.tries = slot.tries.saturating_add(1);
-        match kind {
-            RequestKind::Describe | RequestKind::Start | RequestKind::Outcome => slot.due_at = at,
-            RequestKind::Verify => slot.verify_at = Some(at),
-            RequestKind::Progress => {
-                // A lost report is lost (P7); only the step timer must not be.
-                slot.report_at = slot.report_at.max(at);
-                slot.renew_at = slot.renew_at.map(|_| at);
-            }
-        }
-        if slot.phase == Phase::Listed && slot.tries >= DESCRIBE_TRIES_MAX {
-            self.over(at, index_u8(index), StopReason::Over, Ending::AlreadyOver);
-            self.queue.settle_at = Some(at);
-        }
-    }
-
-    fn wait_ms(&mut self, code: ErrorCode, tries: u8) -> u64 {
-        let backoff = match code.retry_class() {
-            Retry::Throttled => self.config.throttled,
-            Retry::Never | Retry::Backoff | Retry::Over => self.config.backoff,
-        };
-        backoff::wait_ms(backoff, tries, &mut self.rng)
-    }
-
+impl Common<'_> {
     /// The slot whose request `token` answers, and what it asked; then it is no more.
-    fn answers_slot(
-        &mut self,
+    pub(crate) fn answered<'s>(
+        &self,
+        slots: &'s mut [Slot],
         job: JobId<'_>,
         token: Option<EscapedStr<'_>>,
-    ) -> Option<(usize, RequestKind)> {
-        let entropy = self.boot.entropy;
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(request) = slot.request {
-                let ours =
-                    slot.job.id == job.as_str() && token::matches(entropy, request.counter, token);
-                if ours {
-                    slot.request = None;
-                    return Some((index, request.kind));
-                }
+    ) -> Option<(&'s mut Slot, RequestKind)> {
+        for slot in slots {
+            if let Some(kind) = slot.work.request
+                && slot.has_id(job)
+                && self.is_token(slot.work.asked, token)
+            {
+                slot.forget_request();
+                return Some((slot, kind));
             }
         }
         None
     }
+
+    /// The document asked for: of a listed job, or of one begun before a restart.
+    #[inline(never)]
+    fn found<'b>(&mut self, slot: &mut Slot, execution: &JobExecution<'b>) -> Handled<'b> {
+        let ours = slot.holds(&JobKey::of(execution));
+        let status = execution.status.known();
+        let terminal = status.is_some_and(JobStatus::is_terminal);
+        // What we began is IN_PROGRESS; QUEUED under the same name is another execution.
+        let fresh = slot.phase == Phase::Recovering && status == Some(JobStatus::Queued);
+        if ours && !terminal && !fresh {
+            if slot.work.silence.asks_bare() && execution.job_document.is_none() {
+                slot.work.silence.answered_bare();
+                slot.timers[at::DUE] = Timer::NOW;
+                return Handled::Taken;
+            }
+            return slot.plan(execution, false);
+        }
+        // Over, or the id now belongs to another execution, which will be offered by itself.
+        slot.over(StopReason::Over, Ending::AlreadyOver);
+        self.queue.timers[when::SETTLE] = Timer::after(self.config.settle_ms);
+        Handled::Taken
+    }
+
+    /// The document asked for cannot be read: asked for again, then refused or left.
+    #[inline(never)]
+    fn unreadable(&mut self, slot: &mut Slot, error: &DecodeError<'_>) {
+        let tries = slot.work.tries;
+        if tries.saturating_add(1) < UNREADABLE_READS_MAX {
+            let wait = self.backoff(tries);
+            return self.retry(slot, RequestKind::Describe, wait);
+        }
+        let number = error
+            .salvage
+            .as_ref()
+            .and_then(|found| found.execution_number);
+        let mut reason = String::<REASON_LEN_MAX, u16>::new();
+        // Both texts are short constants: they fit.
+        let _ = reason.push_str("job document unreadable: ");
+        let _ = reason.push_str(error.kind.as_str());
+        self.refuse_unread(slot, number, &reason);
+    }
+
+    /// The document cannot be had: the job is refused with a reason, or left alone where others
+    /// may be able to read it.
+    #[inline(never)]
+    pub(crate) fn refuse_unread(&mut self, slot: &mut Slot, number: Option<i64>, reason: &str) {
+        if self.config.unclaimed == Unclaimed::Leave && slot.phase == Phase::Listed {
+            slot.close(Event::Refused, Ending::Left);
+            self.queue.leave(slot);
+            self.queue.timers[when::LIST] = Timer::NOW;
+        } else if slot.step(Event::Document) {
+            if number.is_some() {
+                slot.header.set_execution_number(number);
+            }
+            slot.timers[at::STORE] = Timer::NOW;
+            slot.decline(reason);
+        }
+    }
 }
 
-fn stop_reason(status: Option<JobStatus>) -> StopReason {
+impl Slot {
+    /// Whether the execution that runs is still on at the service.
+    #[inline(never)]
+    fn verified(&mut self, execution: Option<&JobExecution<'_>>) {
+        let ours = execution.filter(|execution| self.holds(&JobKey::of(execution)));
+        let reason = match ours {
+            Some(execution) => {
+                let status = execution.status.known();
+                if !status.is_some_and(JobStatus::is_terminal) {
+                    self.work.tries = 0;
+                    self.work.refusals = 0;
+                    return self.time_out(execution);
+                }
+                stop_reason(status)
+            }
+            None => StopReason::Removed,
+        };
+        self.over(reason, Ending::Stopped(reason));
+    }
+}
+
+pub(crate) fn stop_reason(status: Option<JobStatus>) -> StopReason {
     match status {
         Some(JobStatus::Canceled) => StopReason::Canceled,
         Some(JobStatus::TimedOut) => StopReason::TimedOut,

@@ -1,26 +1,34 @@
 //! Seeded randomness for jitter: plain data, so that a run can be repeated from its seed.
 
-/// SplitMix64: one word of state, good enough to spread retries of a fleet.
+/// A counter of 32 bits through a mixing function ("lowbias32" of Chris Wellons' hash prospector):
+/// good enough to spread retries of a fleet, and no multiplication of 64 bits on a Cortex-M0+.
 ///
 /// Not for secrets. The seed comes from the adapter ([`crate::Boot::entropy`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng(u32);
 
-/// The state that stands for a generator without chance; no seed is likely to meet it.
+/// Added to the state at each draw.
+const STEP: u32 = 0x9E37_79B9;
+
+/// The state that stands for a generator without chance. One of 2^32 states is, in builds with
+/// this feature only.
 #[cfg(feature = "_explore")]
-const CALM: u64 = 0x9E37_79B9_7F4A_7C15_u64.wrapping_neg();
+const CALM: u32 = STEP.wrapping_neg();
 
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+        let [a, b, c, d, e, f, g, h] = seed.to_le_bytes();
+        let folded = u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h]);
+        Self(folded)
     }
 
-    /// A value in `0..=bound`.
+    /// A value in `0..=bound`, in 65,536 even steps.
     pub(crate) fn up_to(&mut self, bound: u32) -> u32 {
-        // Multiply-shift instead of a modulo: no 64-bit division on a Cortex-M0+.
-        let word = self.next() >> 32;
-        let scaled = word.wrapping_mul(u64::from(bound).wrapping_add(1)) >> 32;
-        u32::try_from(scaled).unwrap_or(bound).min(bound)
+        // Multiplied in halves instead of a modulo: there is no division either.
+        let draw = self.next() >> 16;
+        let count = bound.saturating_add(1);
+        let low = draw.wrapping_mul(count & 0xFFFF) >> 16;
+        draw.wrapping_mul(count >> 16).wrapping_add(low)
     }
 
     /// A generator that always draws zero: for exploration, where chance must not add states.
@@ -29,16 +37,16 @@ impl Rng {
         Self(CALM)
     }
 
-    fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u32 {
         #[cfg(feature = "_explore")]
         if self.0 == CALM {
             return 0;
         }
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0 = self.0.wrapping_add(STEP);
         let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        z = (z ^ (z >> 16)).wrapping_mul(0x21F0_AAAD);
+        z = (z ^ (z >> 15)).wrapping_mul(0x735A_2D97);
+        z ^ (z >> 15)
     }
 }
 

@@ -10,274 +10,92 @@
 use heapless::{String, Vec};
 use jobs_proto::{JobId, limits::JOB_ID_LEN_MAX};
 
+pub(crate) use self::parts::{RequestKind, Storage, Timers, Want, Work, at};
 use crate::{
-    checkpoint::{BODY_LEN_MAX, Checkpoint},
-    config::{BootId, Config},
-    handler::{OperationTag, RunPolicy, StopReason},
-    outcome::{Details, PROGRESS_LEN_MAX, Progress},
+    checkpoint::BODY_LEN_MAX,
+    handler::StopReason,
+    job::JobKey,
+    outcome::{PROGRESS_LEN_MAX, REASON_KEY, put_pair},
     output::{Ending, RunId, Status},
-    record::{Record, RecordKind},
+    record::{Flag, Header, Number},
+    silence::Silence,
     table::{self, Event, Phase},
-    time::{Millis, earlier},
+    time::Timer,
 };
 
+mod parts;
+
 /// The state of one slot; see the module's invariants.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+// In this order, small fields first: a Cortex-M0 reaches a byte 31 bytes from a pointer in one
+// instruction, a word 124.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub(crate) struct Slot {
     pub(crate) phase: Phase,
-    pub(crate) job: Job,
-    pub(crate) tag: OperationTag,
-    pub(crate) policy: RunPolicy,
-    /// Runs since the last checkpoint, or resets asked for (P3).
-    pub(crate) attempts: u8,
-    /// Runs in all (P3).
-    pub(crate) runs: u16,
-    /// Checkpoint bytes while the work goes on, packed details once it is over.
-    pub(crate) body: Vec<u8, BODY_LEN_MAX>,
-    pub(crate) has_checkpoint: bool,
-    pub(crate) needs_document: bool,
-    /// The offer is news, not the answer to a question: an instantaneous job may run on it.
-    pub(crate) live: bool,
-    /// The job was first named without its time or number.
-    pub(crate) listed_bare: bool,
-    /// Set from Closing on.
-    pub(crate) outcome: Option<Status>,
+    /// Which slot of the agent this is.
+    pub(crate) number: u8,
+    pub(crate) storage: Storage,
+    pub(crate) want: Want,
+    pub(crate) stored: bool,
+    pub(crate) store_tries: u8,
+    pub(crate) work: Work,
+    /// What is out to the storage, and the reset that is awaited.
+    pub(crate) storing: u32,
     /// The run that the handler belongs to; old words are told by their number.
     pub(crate) run: RunId,
     /// Tells tickets of this slot apart.
     pub(crate) generation: u32,
-
-    pub(crate) storage: Storage,
-    pub(crate) want: Want,
-    pub(crate) stored: bool,
-    /// When storage may be tried again after a failure.
-    pub(crate) store_at: Millis,
-    pub(crate) store_tries: u8,
-
-    pub(crate) request: Option<Request>,
-    /// When the request of the present phase may be sent.
-    pub(crate) due_at: Millis,
-    pub(crate) tries: u8,
-    /// Final words on the request that were not believed yet.
-    pub(crate) refusals: u8,
-
-    pub(crate) progress: Vec<u8, PROGRESS_LEN_MAX>,
-    pub(crate) progress_pending: bool,
-    /// Earliest time of the next progress report (P7).
-    pub(crate) report_at: Millis,
-    /// When the step timer wants renewal.
-    pub(crate) renew_at: Option<Millis>,
-    /// When the service is asked whether the execution is still on.
-    pub(crate) verify_at: Option<Millis>,
-    /// When the job times out at the service, as far as known.
-    pub(crate) timeout_at: Option<Millis>,
-    /// When the local time limit stops the handler.
-    pub(crate) limit_at: Option<Millis>,
-
-    /// The handler is to be started / told that it is saved / told to stop / named as ended.
-    pub(crate) run_due: bool,
-    pub(crate) saved_due: bool,
-    pub(crate) stop: Option<StopReason>,
-    pub(crate) stop_due: bool,
-    pub(crate) ended: Option<Ending>,
-    /// When the reset was asked for, or may be asked for.
-    pub(crate) reset_at: Millis,
-    pub(crate) reset_busy: Option<u32>,
-}
-
-/// Which execution a slot holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Job {
-    pub(crate) id: String<JOB_ID_LEN_MAX>,
-    pub(crate) execution_number: Option<i64>,
-    /// Epoch seconds, 0 if unknown.
-    pub(crate) queued_at: u64,
-}
-
-/// The execution a message speaks of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct JobKey<'b> {
-    pub(crate) id: JobId<'b>,
-    pub(crate) execution_number: Option<i64>,
-    pub(crate) queued_at: u64,
-}
-
-/// The storage effect that is out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Storage {
-    #[default]
-    Idle,
-    /// A record was handed out; `current` until the slot wants another one.
-    Persisting { sequence: u32, current: bool },
-    /// The erasure was handed out.
-    Erasing { sequence: u32 },
-}
-
-impl Storage {
-    /// Whether this is the receipt of what is out.
-    pub(crate) fn awaits(self, receipt: u32) -> bool {
-        match self {
-            Self::Idle => false,
-            Self::Persisting { sequence, .. } | Self::Erasing { sequence } => sequence == receipt,
-        }
-    }
-}
-
-/// What the slot wants of the storage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Want {
-    #[default]
-    Nothing,
-    Persist,
-    Erase,
-}
-
-/// A request whose reply is awaited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Request {
-    pub(crate) kind: RequestKind,
-    /// Number in its token, and sequence of its receipt.
-    pub(crate) counter: u32,
-    pub(crate) deadline: Millis,
-}
-
-/// What a slot asks the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum RequestKind {
-    /// The document of a job seen in a list, or begun before a restart.
-    Describe,
-    /// IN_PROGRESS, to be confirmed before the work starts.
-    Start,
-    /// IN_PROGRESS again: progress, or the renewal of the step timer.
-    Progress,
-    /// Whether the running execution is still on.
-    Verify,
-    /// The outcome.
-    Outcome,
-}
-
-impl Job {
-    pub(crate) fn is(&self, key: JobKey<'_>) -> bool {
-        let same_execution = match (self.execution_number, key.execution_number) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            // Documentation examples leave the number out; then the id must do.
-            (None, _) | (_, None) => true,
-        };
-        // Sources of one execution differ by a second at times (captured in the C++ walkthrough).
-        let same_time = self.queued_at == 0
-            || key.queued_at == 0
-            || self.queued_at.abs_diff(key.queued_at) <= 1;
-        self.id == key.id.as_str() && same_execution && same_time
-    }
-
-    /// The execution, borrowed; `None` in an empty slot.
-    pub(crate) fn key(&self) -> Option<JobKey<'_>> {
-        let id = JobId::new(&self.id).ok()?;
-        Some(JobKey {
-            id,
-            execution_number: self.execution_number,
-            queued_at: self.queued_at,
-        })
-    }
-
-    fn set(&mut self, key: JobKey<'_>) {
-        self.id.clear();
-        // Same capacity as the longest job id.
-        let _ = self.id.push_str(key.id.as_str());
-        self.execution_number = key.execution_number;
-        self.queued_at = key.queued_at;
-    }
+    pub(crate) timers: Timers,
+    pub(crate) id: String<JOB_ID_LEN_MAX, u16>,
+    /// What the record of the job begins with.
+    pub(crate) header: Header,
+    pub(crate) progress: Vec<u8, PROGRESS_LEN_MAX, u16>,
+    /// Checkpoint bytes while the work goes on, packed details once it is over.
+    pub(crate) body: Vec<u8, BODY_LEN_MAX, u16>,
 }
 
 impl Slot {
-    /// A slot as a restart finds it; `None` if the record asks for an impossible phase.
-    pub(crate) fn restored(record: Record, boot: BootId, config: &Config<'_>) -> Self {
-        let mut slot = Self {
-            job: Job {
-                id: record.job_id,
-                execution_number: record.execution_number,
-                queued_at: record.queued_at,
-            },
-            tag: record.tag,
-            policy: RunPolicy {
-                rerun: record.rerun,
-                instant: false,
-                step_timeout_minutes: Some(record.step_timeout_minutes).filter(|m| *m > 0),
-                time_limit_ms: Some(record.time_limit_ms).filter(|ms| *ms > 0),
-            },
-            attempts: record.attempts,
-            runs: record.runs,
-            body: record.body,
-            needs_document: record.needs_document,
-            stored: true,
-            ..Self::default()
-        };
-        let exhausted =
-            slot.attempts >= config.attempts_max.max(1) || slot.runs >= config.runs_max.max(1);
-        let event = match record.kind {
-            RecordKind::Outcome(status) => {
-                slot.outcome = Some(status);
-                Event::RestoredOutcome
-            }
-            RecordKind::Started if !record.rerun => slot.hopeless("interrupted before it was done"),
-            RecordKind::Started if exhausted => slot.hopeless("gave up: interrupted too often"),
-            RecordKind::Started => Event::RestoredWork,
-            RecordKind::Reboot if record.boot != boot && slot.runs >= config.runs_max.max(1) => {
-                slot.hopeless("gave up: reset too often")
-            }
-            RecordKind::Reboot if record.boot != boot => {
-                // The reset has happened: what follows is a new piece of work, the self-test.
-                slot.attempts = 0;
-                slot.resume_event()
-            }
-            RecordKind::Reboot if exhausted => slot.hopeless("gave up: the reset does not happen"),
-            RecordKind::Reboot => {
-                slot.has_checkpoint = true;
-                slot.attempts = slot.attempts.saturating_add(1);
-                Event::RestoredReboot
-            }
-            RecordKind::Checkpoint if exhausted => slot.hopeless("gave up: interrupted too often"),
-            RecordKind::Checkpoint => slot.resume_event(),
-        };
-        slot.step(event);
-        slot
-    }
-
-    /// A free slot whose stored record is to be erased.
-    pub(crate) fn left_behind() -> Self {
+    #[inline(never)]
+    pub(crate) fn new(number: u8) -> Self {
         Self {
-            stored: true,
-            want: Want::Erase,
-            ..Self::default()
+            phase: Phase::Free,
+            number,
+            storage: Storage::Idle,
+            want: Want::Nothing,
+            stored: false,
+            store_tries: 0,
+            work: Work::default(),
+            storing: 0,
+            run: RunId(0),
+            generation: 0,
+            timers: at::FIRST,
+            id: String::new(),
+            header: Header::new(),
+            progress: Vec::new(),
+            body: Vec::new(),
         }
     }
 
-    fn resume_event(&mut self) -> Event {
-        self.has_checkpoint = true;
-        if self.needs_document {
-            Event::RestoredWork
-        } else {
-            Event::RestoredCheckpoint
+    /// So many milliseconds have passed.
+    pub(crate) fn pass(&mut self, ms: u32) {
+        for timer in &mut self.timers {
+            timer.pass(ms);
         }
-    }
-
-    fn hopeless(&mut self, reason: &str) -> Event {
-        self.conclude(Status::Failed, Details::reason(reason).packed());
-        Event::RestoredHopeless
     }
 
     /// Takes the transition that `event` means here; `false` if it means nothing.
     pub(crate) fn step(&mut self, event: Event) -> bool {
-        let Some(phase) = table::next(self.phase, event) else {
+        let Some(phase) = table::next_packed(self.phase, event) else {
             return false;
         };
         let was_watched = self.is_watched();
         self.phase = phase;
         // What is asked while the handler works is about the job, not about a checkpoint.
         if !(was_watched && self.is_watched()) {
-            self.request = None;
-            self.tries = 0;
-            self.refusals = 0;
+            self.forget_request();
+            self.work.tries = 0;
+            self.work.refusals = 0;
+            self.work.silence = Silence::NONE;
         }
         self.want = match phase {
             Phase::Opening | Phase::Saving | Phase::Closing | Phase::Parking => Want::Persist,
@@ -299,159 +117,204 @@ impl Slot {
             | Phase::Replanning => Want::Nothing,
         };
         if self.want == Want::Persist {
-            self.supersede();
+            // A record handed out earlier is no longer the one this phase waits for.
+            if self.storage == Storage::Persisting {
+                self.storage = Storage::Superseded;
+            }
+            self.store_tries = 0;
             if phase == Phase::Opening {
-                self.attempts = self.attempts.saturating_add(1);
-                self.runs = self.runs.saturating_add(1);
+                self.count_attempt();
+                let runs = u64::from(self.runs().saturating_add(1));
+                self.header.set(Number::RUNS, runs.min(u64::from(u16::MAX)));
             }
         }
         true
     }
 
-    /// A record handed out earlier is no longer the one this phase waits for.
-    fn supersede(&mut self) {
-        if let Storage::Persisting { current, .. } = &mut self.storage {
-            *current = false;
-        }
-        self.store_tries = 0;
+    /// No reply is awaited any more.
+    pub(crate) fn forget_request(&mut self) {
+        self.work.request = None;
+        self.timers[at::REPLY] = Timer::NEVER;
     }
 
     /// Forgets the earlier job and holds this one; the stored record, if any, stays known.
-    pub(crate) fn hold(&mut self, key: JobKey<'_>) {
-        let kept = core::mem::take(self);
-        *self = Self {
-            phase: kept.phase,
-            generation: kept.generation.wrapping_add(1),
-            storage: kept.storage,
-            want: kept.want,
-            stored: kept.stored,
-            store_at: kept.store_at,
-            store_tries: kept.store_tries,
-            run: kept.run,
-            ..Self::default()
-        };
-        self.job.set(key);
+    pub(crate) fn hold(&mut self, key: &JobKey<'_>) {
+        self.blank();
+        self.generation = self.generation.wrapping_add(1);
+        // Same capacity as the longest job id.
+        let _ = self.id.push_str(key.id.as_str());
+        self.header.set_execution_number(key.execution_number);
+        self.header.set(Number::QUEUED_AT, key.queued_at);
     }
 
-    /// Sets the outcome that Closing will make durable.
+    /// Forgets the job, but neither its record nor its run.
+    pub(crate) fn blank(&mut self) {
+        self.work = Work::default();
+        let store = self.timers[at::STORE];
+        self.timers = at::FIRST;
+        self.timers[at::STORE] = store;
+        self.id.clear();
+        self.header = Header::new();
+        self.progress.clear();
+        self.body.clear();
+    }
+
+    /// Sets the outcome that Closing will make durable, with packed details.
     pub(crate) fn conclude(&mut self, status: Status, packed: &[u8]) {
-        self.outcome = Some(status);
-        self.verify_at = None;
-        self.has_checkpoint = false;
-        self.needs_document = false;
+        self.work.outcome = Some(status);
+        self.timers[at::VERIFY] = Timer::NEVER;
+        self.work.has_checkpoint = false;
+        self.header.mark(Flag::NEEDS_DOCUMENT, false);
         self.body.clear();
         // Same capacity as any details.
         let _ = self.body.extend_from_slice(packed);
     }
 
+    /// Sets the outcome that Closing will make durable, with a reason for people.
+    pub(crate) fn conclude_with(&mut self, status: Status, reason: &str) {
+        self.conclude(status, &[]);
+        let _ = put_pair(&mut self.body, REASON_KEY, reason);
+    }
+
     /// Refuses the job that is being planned, with a reason for people.
     pub(crate) fn decline(&mut self, reason: &str) {
         if self.step(Event::Declined) {
-            self.conclude(Status::Rejected, Details::reason(reason).packed());
+            self.conclude_with(Status::Rejected, reason);
+        }
+    }
+
+    /// The execution is over: the slot is free, or the handler is told to stop.
+    pub(crate) fn over(&mut self, reason: StopReason, ending: Ending) {
+        let reported = self.phase == Phase::Reporting;
+        if !self.step(Event::Over) {
+            return;
+        }
+        self.timers[at::STORE] = Timer::NOW;
+        if self.phase == Phase::Draining {
+            self.work.stop = Some(reason);
+            self.work.stop_due = true;
+            self.work.saved_due = false;
+        } else {
+            self.work.ended = Some(if reported {
+                Ending::AlreadyOver
+            } else {
+                ending
+            });
+        }
+    }
+
+    /// Frees the slot after a final word on its request.
+    pub(crate) fn close(&mut self, event: Event, ending: Ending) {
+        if self.step(event) {
+            self.timers[at::STORE] = Timer::NOW;
+            self.work.ended = Some(ending);
         }
     }
 
     /// The handler may start: names the run and arms its timers.
-    pub(crate) fn start_run(&mut self, now: Millis, run: RunId) {
+    pub(crate) fn start_run(&mut self, run: RunId) {
         self.run = run;
-        self.run_due = true;
-        self.saved_due = false;
-        self.stop = None;
-        self.stop_due = false;
-        self.progress_pending = false;
-        self.report_at = now;
-        self.limit_at = self.policy.time_limit_ms.map(|ms| now.plus(u64::from(ms)));
-        self.arm_renewal(now);
-        if self.runs > 1 {
+        let work = &mut self.work;
+        work.run_due = true;
+        work.saved_due = false;
+        work.stop = None;
+        work.stop_due = false;
+        work.progress_pending = false;
+        self.timers[at::REPORT] = Timer::NOW;
+        self.timers[at::LIMIT] = match self.header.low(Number::TIME_LIMIT) {
+            0 => Timer::NEVER,
+            ms => Timer::after(ms),
+        };
+        self.arm_renewal();
+        if self.runs() > 1 && self.timers[at::RENEW].is_set() {
             // Nobody knows how much of the step timer is left after a restart.
-            self.renew_at = self.renew_at.map(|_| now);
+            self.timers[at::RENEW] = Timer::NOW;
         }
     }
 
     /// The step timer was set at the service just now: it wants renewal at half its time.
-    pub(crate) fn arm_renewal(&mut self, now: Millis) {
-        const HALF_MINUTE_MS: u64 = 30_000;
-        self.renew_at = match self.policy.step_timeout_minutes {
-            Some(minutes) if !self.policy.instant => {
-                Some(now.plus(u64::from(minutes).saturating_mul(HALF_MINUTE_MS)))
+    pub(crate) fn arm_renewal(&mut self) {
+        const HALF_MINUTE_MS: u32 = 30_000;
+        self.timers[at::RENEW] = match self.header.low(Number::STEP_TIMEOUT) {
+            // Half of 65,535 minutes is less than the longest time, so it does not wrap.
+            minutes if minutes > 0 && !self.work.instant => {
+                Timer::after(minutes.wrapping_mul(HALF_MINUTE_MS))
             }
-            Some(_) | None => None,
+            _ => Timer::NEVER,
         };
     }
 
-    /// Sets the checkpoint that Saving or Parking will make durable.
-    pub(crate) fn keep(&mut self, checkpoint: &Checkpoint) {
+    /// Keeps a checkpoint, which Saving or Parking will make durable.
+    pub(crate) fn keep(&mut self, bytes: &[u8], needs_document: bool) {
         self.body.clear();
-        let _ = self.body.extend_from_slice(checkpoint.bytes());
-        self.has_checkpoint = true;
-        self.needs_document = checkpoint.needs_document();
+        let _ = self.body.extend_from_slice(bytes);
+        self.work.has_checkpoint = true;
+        self.header.mark(Flag::NEEDS_DOCUMENT, needs_document);
         // Progress was made: the budget of attempts starts again (the total does not).
-        self.attempts = 1;
+        self.header.set_attempts(1);
     }
 
-    pub(crate) fn keep_progress(&mut self, progress: &Progress) {
-        self.progress.clear();
-        let _ = self.progress.extend_from_slice(progress.packed());
-        self.progress_pending = true;
+    /// Whether this slot holds the execution, in any phase but Free.
+    pub(crate) fn holds(&self, key: &JobKey<'_>) -> bool {
+        self.phase != Phase::Free && self.key().is_some_and(|ours| ours.is(key))
     }
 
-    /// The record of the present phase, if it has one to write.
-    pub(crate) fn record(&self, boot: BootId) -> Option<Record> {
-        let kind = match self.phase {
-            Phase::Opening | Phase::Saving if self.has_checkpoint => RecordKind::Checkpoint,
-            Phase::Opening | Phase::Saving => RecordKind::Started,
-            Phase::Closing => RecordKind::Outcome(self.outcome?),
-            Phase::Parking => RecordKind::Reboot,
-            Phase::Free
-            | Phase::Listed
-            | Phase::Planning
-            | Phase::Claiming
-            | Phase::Running
-            | Phase::Draining
-            | Phase::Reporting
-            | Phase::Rebooting
-            | Phase::Recovering
-            | Phase::Replanning => return None,
-        };
-        Some(Record {
-            kind,
-            job_id: self.job.id.clone(),
-            execution_number: self.job.execution_number,
-            queued_at: self.job.queued_at,
-            tag: self.tag,
-            rerun: self.policy.rerun,
-            needs_document: self.needs_document,
-            attempts: self.attempts,
-            runs: self.runs,
-            step_timeout_minutes: self.policy.step_timeout_minutes.unwrap_or(0),
-            time_limit_ms: self.policy.time_limit_ms.unwrap_or(0),
-            boot,
-            body: self.body.clone(),
-        })
+    /// The execution; `None` in an empty slot.
+    #[inline(never)]
+    pub(crate) fn key(&self) -> Option<JobKey<'_>> {
+        Some(self.header.key(JobId::new(&self.id).ok()?))
     }
 
-    /// The checkpoint to resume from, if there is one.
-    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
-        if !self.has_checkpoint {
-            return None;
-        }
-        // Same capacity: cannot be too long.
-        let checkpoint = Checkpoint::new(&self.body).ok()?;
-        Some(if self.needs_document {
-            checkpoint.with_document()
-        } else {
-            checkpoint
-        })
+    pub(crate) fn has_id(&self, id: JobId<'_>) -> bool {
+        self.id.as_bytes() == id.as_str().as_bytes()
+    }
+
+    /// Runs in all (P3).
+    pub(crate) fn runs(&self) -> u32 {
+        self.header.low(Number::RUNS)
+    }
+
+    pub(crate) fn count_attempt(&mut self) {
+        let attempts = self.header.attempts().saturating_add(1);
+        self.header.set_attempts(attempts);
     }
 
     /// Whether a new job may be put here.
     pub(crate) fn is_claimable(&self) -> bool {
-        self.ended.is_none() && self.phase == Phase::Free
+        self.work.ended.is_none() && self.phase == Phase::Free
+    }
+
+    /// The rank of a slot that a new job cannot have.
+    pub(crate) const TAKEN: u8 = 3;
+
+    /// How well a new job is placed here: best where nothing is, or a listed job makes way that
+    /// is not asked about before `due`.
+    pub(crate) fn rank(&self, due: Timer) -> u8 {
+        if self.is_claimable() {
+            u8::from(self.stored)
+        } else if self.phase == Phase::Listed
+            && self.work.request.is_none()
+            && self.timers[at::DUE] >= due
+        {
+            2
+        } else {
+            Self::TAKEN
+        }
+    }
+
+    /// Whether a reset is coming.
+    pub(crate) fn wants_reset(&self) -> bool {
+        matches!(self.phase, Phase::Parking | Phase::Rebooting)
+    }
+
+    /// Whether the handler is running.
+    pub(crate) fn is_at_work(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Saving)
     }
 
     /// Whether the handler is at work in a way that the service knows of.
     pub(crate) fn is_watched(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Saving) && !self.policy.instant
+        self.is_at_work() && !self.work.instant
     }
 
     /// Whether the service may end the execution without any request of ours being refused for
@@ -462,16 +325,8 @@ impl Slot {
         starting || self.is_watched()
     }
 
-    /// The service is asked whether the execution is still on, at `at` if not before.
-    pub(crate) fn verify_by(&mut self, at: Millis) {
-        self.verify_at = earlier(self.verify_at, Some(at));
-    }
-
-    /// Tells the handler to stop, once.
-    pub(crate) fn order_stop(&mut self, reason: StopReason) {
-        if self.stop.is_none() {
-            self.stop = Some(reason);
-            self.stop_due = true;
-        }
+    /// The service is asked whether the execution is still on, then if not before.
+    pub(crate) fn verify_by(&mut self, then: Timer) {
+        self.timers[at::VERIFY] = self.timers[at::VERIFY].min(then);
     }
 }

@@ -15,6 +15,10 @@
 //! | Draining | being erased | the service answers that the job is over |
 //! | Recovering, Replanning | Started or Checkpoint | the same again |
 
+pub(crate) use self::packed::next_packed;
+
+mod packed;
+
 /// What a slot is doing, named by what it waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -97,6 +101,50 @@ pub enum Event {
     /// Restart: the outcome is known.
     RestoredOutcome,
 }
+
+/// All phases, by their numbers.
+const PHASES: [Phase; 14] = [
+    Phase::Free,
+    Phase::Listed,
+    Phase::Planning,
+    Phase::Claiming,
+    Phase::Opening,
+    Phase::Running,
+    Phase::Saving,
+    Phase::Draining,
+    Phase::Closing,
+    Phase::Reporting,
+    Phase::Parking,
+    Phase::Rebooting,
+    Phase::Recovering,
+    Phase::Replanning,
+];
+
+/// All events, by their numbers.
+const EVENTS: [Event; 22] = [
+    Event::Seen,
+    Event::Document,
+    Event::Accepted,
+    Event::AcceptedInstant,
+    Event::Declined,
+    Event::Left,
+    Event::Postponed,
+    Event::Confirmed,
+    Event::Persisted,
+    Event::CheckpointAsked,
+    Event::OutcomeGiven,
+    Event::RebootAsked,
+    Event::Aborted,
+    Event::Over,
+    Event::Answered,
+    Event::Refused,
+    Event::ResetHopeless,
+    Event::RestoredWork,
+    Event::RestoredCheckpoint,
+    Event::RestoredReboot,
+    Event::RestoredHopeless,
+    Event::RestoredOutcome,
+];
 
 /// The phase after `event`; `None` where the event means nothing and changes nothing.
 #[expect(clippy::too_many_lines, reason = "a table is read in one piece")]
@@ -300,92 +348,4 @@ const fn on_restore(phase: Phase, target: Phase) -> Option<Phase> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fmt::Write as _, string::String};
-
-    use super::*;
-
-    const PHASES: [Phase; 14] = [
-        Phase::Free,
-        Phase::Listed,
-        Phase::Planning,
-        Phase::Claiming,
-        Phase::Opening,
-        Phase::Running,
-        Phase::Saving,
-        Phase::Draining,
-        Phase::Closing,
-        Phase::Reporting,
-        Phase::Parking,
-        Phase::Rebooting,
-        Phase::Recovering,
-        Phase::Replanning,
-    ];
-
-    const EVENTS: [Event; 22] = [
-        Event::Seen,
-        Event::Document,
-        Event::Accepted,
-        Event::AcceptedInstant,
-        Event::Declined,
-        Event::Left,
-        Event::Postponed,
-        Event::Confirmed,
-        Event::Persisted,
-        Event::CheckpointAsked,
-        Event::OutcomeGiven,
-        Event::RebootAsked,
-        Event::Aborted,
-        Event::Over,
-        Event::Answered,
-        Event::Refused,
-        Event::ResetHopeless,
-        Event::RestoredWork,
-        Event::RestoredCheckpoint,
-        Event::RestoredReboot,
-        Event::RestoredHopeless,
-        Event::RestoredOutcome,
-    ];
-
-    /// The table as text, one line per transition that exists.
-    fn listing() -> String {
-        let mut text = String::new();
-        for phase in PHASES {
-            for event in EVENTS {
-                if let Some(target) = next(phase, event) {
-                    writeln!(text, "{phase:?} --{event:?}--> {target:?}").unwrap();
-                }
-            }
-        }
-        text
-    }
-
-    /// A change of the table has to be looked at: write the new listing to the file by hand.
-    #[test]
-    fn the_table_is_the_one_that_was_reviewed() {
-        assert_eq!(listing(), include_str!("table.snapshot.txt"));
-    }
-
-    #[test]
-    fn every_phase_can_be_entered_and_left() {
-        for phase in PHASES {
-            let entered = phase == Phase::Free
-                || PHASES
-                    .iter()
-                    .any(|from| EVENTS.iter().any(|e| next(*from, *e) == Some(phase)));
-            let left = EVENTS.iter().any(|event| next(phase, *event).is_some());
-            assert!(entered && left, "{phase:?}");
-        }
-    }
-
-    #[test]
-    fn work_starts_only_behind_a_durable_record_or_as_instantaneous() {
-        for phase in PHASES {
-            for event in EVENTS {
-                if next(phase, event) == Some(Phase::Running) {
-                    assert!(matches!(event, Event::Persisted | Event::AcceptedInstant));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,8 @@
 /// A point on the adapter's monotonic clock, in milliseconds since an arbitrary start.
 ///
 /// The core never reads a clock: every `handle_*` and `poll` that depends on time takes one of
-/// these. The clock must not run backwards and need not survive a restart.
+/// these. The clock must not run backwards and need not survive a restart. Waiting times are `u32`
+/// milliseconds, up to 49 days; one of `u32::MAX` never ends.
 ///
 /// ```
 /// use jobs_agent_core::Millis;
@@ -30,11 +31,44 @@ impl Millis {
     }
 }
 
-/// The earlier of two optional deadlines.
-pub(crate) fn earlier(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (Some(a), None) => Some(a),
-        (None, b) => b,
+/// How many milliseconds are left until something is due: 0 is now, the largest value never.
+///
+/// Times inside the agent are counted down to, by [`Agent::pass`](crate::Agent) in every call that
+/// brings a time. On a core of 32 bits a point in time of 64 bits, and whether there is one, cost
+/// four times the memory and the code; what has passed is alike, and reads as 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Timer(u32);
+
+impl Timer {
+    pub(crate) const NOW: Self = Self(0);
+    pub(crate) const NEVER: Self = Self(u32::MAX);
+
+    pub(crate) const fn after(ms: u32) -> Self {
+        Self(ms)
+    }
+
+    pub(crate) const fn is_due(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn is_set(self) -> bool {
+        self.0 != u32::MAX
+    }
+
+    /// Milliseconds left, if it is not never.
+    pub(crate) const fn left_ms(self) -> u32 {
+        self.0
+    }
+
+    /// A millisecond later; never stays never.
+    pub(crate) const fn postpone(&mut self) {
+        self.0 = self.0.saturating_add(1);
+    }
+
+    /// So many milliseconds have passed.
+    pub(crate) const fn pass(&mut self, ms: u32) {
+        if self.is_set() {
+            self.0 = self.0.saturating_sub(ms);
+        }
     }
 }

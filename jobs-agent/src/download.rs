@@ -4,6 +4,7 @@
 //! gone on with after a break of the line or of the agent. The file itself changes at once, when
 //! all of it is there.
 
+mod digest;
 mod place;
 
 use std::{io, path::Path, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
     http::{self, HttpError, Reach},
     policy::{DownloadPolicy, PolicyFault},
 };
+pub use digest::Sha256Digest;
 use place::{Part, Place};
 
 /// How often in a row a connection may bring nothing before the step fails.
@@ -77,6 +79,14 @@ pub enum DownloadFault {
     /// The connection ended before the file did.
     #[error("the connection ended at byte {0} of {1}")]
     Short(u64, u64),
+    /// The file is not the one that was meant.
+    #[error("SHA-256 is {found}, not {wanted}")]
+    Digest {
+        /// Of the file.
+        found: Sha256Digest,
+        /// What was asked for.
+        wanted: Sha256Digest,
+    },
     /// The place of the file cannot be used.
     #[error("{0}")]
     Place(#[from] io::Error),
@@ -94,6 +104,7 @@ impl DownloadFault {
             | Self::Range
             | Self::TooLong(_)
             | Self::NoRoom { .. }
+            | Self::Digest { .. }
             | Self::Place(_) => false,
         }
     }
@@ -114,14 +125,46 @@ impl Downloads {
     /// # Cancel safety
     /// Called again, it goes on with what was received.
     pub async fn get(&self, url: &str, path: &Path) -> Result<(), DownloadFault> {
+        self.get_checked(url, path, None).await
+    }
+
+    /// As [`get`](Self::get); the file takes its place only if it has this SHA-256. A file that is
+    /// there already and has it is not downloaded again.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and [`DownloadFault::Digest`].
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub async fn get_checked(
+        &self,
+        url: &str,
+        path: &Path,
+        wanted: Option<Sha256Digest>,
+    ) -> Result<(), DownloadFault> {
         self.policy.check_url(url)?;
         let place = Place::find(&self.policy.dirs, path)?;
+        if let Some(wanted) = wanted
+            && place.holds().and_then(|file| digest::of(&file).ok()) == Some(wanted)
+        {
+            return Ok(());
+        }
         let mut part = place.open()?;
         let mut barren = 0;
         loop {
             let before = part.len;
             match self.receive(url, &mut part).await {
-                Ok(()) => return Ok(place.finish(part)?),
+                Ok(()) => {
+                    if let Some(wanted) = wanted {
+                        // What stands on the disk is what will be used, so that is hashed.
+                        let found = part.digest()?;
+                        if found != wanted {
+                            place.forget()?;
+                            return Err(DownloadFault::Digest { found, wanted });
+                        }
+                    }
+                    return Ok(place.finish(part)?);
+                }
                 Err(fault) if !fault.passes() => {
                     if !matches!(
                         fault,

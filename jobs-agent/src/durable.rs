@@ -13,6 +13,18 @@ use std::{
 /// Any of these steps failed; the old content is still there, or the new one is but its folder
 /// could not be made durable.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_as(path, content, |_| Ok(()))
+}
+
+/// As [`replace`]; `prepare` may change the new file's owner and mode before anything is in it.
+///
+/// # Errors
+/// As [`replace`], and what `prepare` says.
+pub fn replace_as(
+    path: &Path,
+    content: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -32,6 +44,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         .write(true)
         .create_new(true)
         .open(&temporary)?;
+    prepare(&file)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -7,14 +7,24 @@
 //! * [`supervise`]: one step as a process tree under a supervisor that outlives the agent;
 //! * [`step`]: the agent's side of that;
 //! * [`download`]: files by HTTP, into folders that cannot be left;
+//! * [`push`]: configuration files, with a check and a way back;
+//! * [`update`]: files that are proven, installed, and kept if the device is well;
+//! * [`journal`]: what happened lately, on the disk;
+//! * [`config`], [`handlers`], [`doctor`]: what the program puts together;
 //! * [`runner`]: all of it as a [`JobHandler`](jobs_agent_core::JobHandler).
 
+pub mod config;
+pub mod doctor;
 pub mod document;
 pub mod download;
 pub mod durable;
+pub mod handlers;
 pub mod http;
+pub mod journal;
 pub mod policy;
+pub mod push;
 pub mod runner;
 mod saved;
 pub mod step;
 pub mod supervise;
+pub mod update;

@@ -1,8 +1,11 @@
 #![forbid(unsafe_code)]
 //! The program `jobs-agent`.
 
+mod commands;
+
 use std::{path::Path, process::ExitCode};
 
+use clap::Parser;
 use jobs_agent::supervise;
 
 fn main() -> ExitCode {
@@ -14,5 +17,5 @@ fn main() -> ExitCode {
             None => ExitCode::FAILURE,
         };
     }
-    ExitCode::FAILURE
+    commands::Cli::parse().execute()
 }

@@ -41,7 +41,6 @@ pub struct StepRunner {
 pub struct StepPlan {
     document: StepDocument,
     tasks: Vec<Task>,
-    execution: i64,
     resuming: bool,
 }
 
@@ -66,13 +65,20 @@ impl StepRunner {
         }
     }
 
-    fn folder(&self, job_id: &str, execution: i64) -> Folder {
-        // Job ids have letters, digits, `-` and `_` only.
-        Folder::at(self.folders.join(format!("{job_id}.{execution}")))
+    /// Ends and removes what was left of a job's steps, except of one: by a life of the agent that
+    /// ended between a checkpoint and the removal, or by an earlier job of this id, of which a step
+    /// may still be at work.
+    async fn clear(&self, job_id: &str, except: Option<&Folder>) -> std::io::Result<()> {
+        for folder in Folder::all_of(&self.folders, job_id)? {
+            if except.is_none_or(|except| except.path() != folder.path()) {
+                Steps::stop(&folder).await?;
+                folder.remove()?;
+            }
+        }
+        Ok(())
     }
 
     async fn work<P: JobPort>(&self, plan: StepPlan, mut saved: Saved, port: &mut P) -> Outcome {
-        let folder = self.folder(port.job_id(), plan.execution);
         let total = plan.tasks.len();
         let all = plan.document.all().zip(&plan.tasks).enumerate();
         for (index, (step, task)) in all.skip(usize::from(saved.next)) {
@@ -81,6 +87,10 @@ impl StepRunner {
             }
             if let Some(reason) = port.stop_requested() {
                 return stopped(reason, &saved, &plan.document);
+            }
+            let folder = Folder::of_step(&self.folders, port.job_id(), index);
+            if let Err(error) = self.clear(port.job_id(), Some(&folder)).await {
+                return Outcome::failed(&format!("the folder of a step cannot be used: {error}"));
             }
             let label = format!("{}/{total} {}", index + 1, step.name);
             port.report(Progress::new().with("step", &label));
@@ -122,7 +132,7 @@ impl StepRunner {
         port.checkpoint(checkpoint)
             .await
             .map_err(|stop| Outcome::failed(&format!("stopped ({:?})", stop.0)))?;
-        // What is left is found, and removed, by the next job of this id.
+        // What is left is found, and removed, before the next step.
         let _ = folder.remove();
         Ok(())
     }
@@ -214,19 +224,16 @@ impl JobHandler for StepRunner {
         let plan = StepPlan {
             document,
             tasks,
-            execution: offer.execution_number.unwrap_or(0),
             resuming: offer.resuming,
         };
         Ok((OperationTag::of(OPERATION), plan))
     }
 
     async fn run<P: JobPort>(&self, plan: StepPlan, port: &mut P) -> Outcome {
-        if !plan.resuming {
-            // Left over by an earlier job of the same id, which may still be at work.
-            let folder = self.folder(port.job_id(), plan.execution);
-            if let Err(error) = Steps::stop(&folder).await.and_then(|()| folder.remove()) {
-                return Outcome::failed(&format!("the folder of the job cannot be used: {error}"));
-            }
+        if !plan.resuming
+            && let Err(error) = self.clear(port.job_id(), None).await
+        {
+            return Outcome::failed(&format!("the folder of a step cannot be used: {error}"));
         }
         self.work(plan, Saved::default(), port).await
     }

@@ -86,6 +86,49 @@ async fn the_receive_maximum_of_the_client_is_kept() {
     assert_eq!(client.next().await.map(|second| second.first), Some(0x32));
 }
 
+/// The bytes of the first packet of a client that takes packets of up to so many bytes, when a job
+/// comes whose `notify-next` is the first thing it gets, or of what comes instead.
+async fn first_packet(packet_maximum: u32) -> Packet {
+    let emulator = emulator(&["t1"]).await;
+    let maximum = packet_maximum.to_be_bytes();
+    // One message at a time: a discarded one must not hold its place.
+    let properties = [&[33, 0, 1, 39][..], &maximum].concat();
+    let (mut client, _) = connect(&emulator, true, &properties).await;
+    let filter = text(&topic("t1", "notify-next"));
+    client
+        .send(0x82, &[&[0, 1, 0][..], &filter, &[1]].concat())
+        .await;
+    assert_eq!(client.next().await.map(|suback| suback.first), Some(0x90));
+    create_job(&emulator, "j1", &["t1"]);
+    publish(&mut client, 0x32, &topic("t1", "get"), b"{}").await;
+    let mut packet = client.next().await.expect("a packet");
+    if packet.first == 0x40 {
+        packet = client.next().await.expect("the reply");
+    }
+    packet
+}
+
+/// Bytes of a packet on the wire, with a remaining length of one or two bytes.
+fn wire_len(packet: &Packet) -> u32 {
+    let body = u32::try_from(packet.body.len()).unwrap();
+    body + if body < 128 { 2 } else { 3 }
+}
+
+#[tokio::test]
+async fn a_message_larger_than_the_client_takes_is_discarded_without_a_word() {
+    let is_notification = |packet: &Packet| {
+        let name = text(&topic("t1", "notify-next"));
+        packet.body.starts_with(&name)
+    };
+    let whole = first_packet(10_000).await;
+    assert!(is_notification(&whole), "{whole:?}");
+    let exact = first_packet(wire_len(&whole)).await;
+    assert!(is_notification(&exact), "{exact:?}");
+    // One byte less: what comes is the shorter reply that waited behind it.
+    let other = first_packet(wire_len(&whole) - 1).await;
+    assert!(!is_notification(&other), "{other:?}");
+}
+
 #[tokio::test]
 async fn a_takeover_is_told_to_the_older_connection() {
     let emulator = emulator(&[]).await;

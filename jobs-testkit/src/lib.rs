@@ -37,5 +37,5 @@ pub use observer::{Observer, Report};
 pub use places::Places;
 pub use scenario::{Action, Scenario};
 pub use script::{Script, Step};
-pub use store::{Store, Tear};
+pub use store::{Medium, Store, Tear, Written};
 pub use world::{Crash, Moment, World};

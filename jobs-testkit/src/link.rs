@@ -53,6 +53,8 @@ pub struct Link {
     armed: Vec<LinkFault>,
     connected: bool,
     session_kept: bool,
+    /// Largest message that the device takes, topic and payload, bytes.
+    takes_max: Option<usize>,
     /// Publishes that the device sent, also those lost on the way.
     published: usize,
     subscribed: usize,
@@ -78,6 +80,11 @@ impl Link {
     /// The broker keeps the session over a cut: what is on its way down arrives after it.
     pub fn keep_session(&mut self) {
         self.session_kept = true;
+    }
+
+    /// The broker drops larger messages to the device, topic and payload, without a word.
+    pub fn take_at_most(&mut self, bytes: usize) {
+        self.takes_max = Some(bytes);
     }
 
     /// The connection goes down; what is on its way down is lost unless the session is kept, and
@@ -123,6 +130,10 @@ impl Link {
     /// The service sends; a message to a device that is not there is lost.
     pub fn send_down(&mut self, now_ms: u64, topic: &str, payload: &[u8]) {
         if !self.connected && !self.session_kept {
+            return;
+        }
+        let size = topic.len() + payload.len();
+        if self.takes_max.is_some_and(|max| size > max) {
             return;
         }
         let with_document = topic.ends_with("/notify-next") || topic.ends_with("/get/accepted");

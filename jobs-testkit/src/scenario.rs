@@ -55,6 +55,8 @@ pub struct Scenario {
     pub storage_ms: u64,
     /// The broker keeps the session over a cut and delivers what was under way.
     pub session_kept: bool,
+    /// Larger messages are dropped on their way to the device, bytes of topic and payload.
+    pub takes_max: Option<usize>,
     /// What the operator asks for too late is refused and forgotten.
     pub lenient: bool,
     /// A story that is not over by then is stuck, milliseconds.
@@ -76,6 +78,7 @@ impl Scenario {
             leave_unclaimed: false,
             storage_ms: 0,
             session_kept: false,
+            takes_max: None,
             lenient: false,
             end_ms: END_MS,
         }
@@ -127,6 +130,13 @@ impl Scenario {
     #[must_use]
     pub fn keeping_session(mut self) -> Self {
         self.session_kept = true;
+        self
+    }
+
+    /// The device has a small receive buffer, and the broker keeps to it.
+    #[must_use]
+    pub fn taking_at_most(mut self, bytes: usize) -> Self {
+        self.takes_max = Some(bytes);
         self
     }
 

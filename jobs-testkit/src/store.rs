@@ -15,6 +15,30 @@ pub enum Tear {
     Garbage,
 }
 
+/// What a write on a [`Medium`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is durable.
+    Durable,
+    /// It failed, and the device lives on.
+    Failed,
+    /// The power went in the middle of it.
+    PowerCut,
+}
+
+/// A store as it ships, under a story: what the device really keeps its records in.
+///
+/// [`World::play_on`](crate::World::play_on) writes every record to it, and reads all of them back
+/// whenever the device comes up. When the power is cut is the medium's own choice.
+pub trait Medium {
+    /// Makes `record` the record of `slot`, or forgets the slot's record.
+    fn write(&mut self, slot: u8, record: Option<&[u8]>) -> Written;
+
+    /// The device comes up: the readable records by slot, and whether the medium had to give up
+    /// what was stored.
+    fn reopen(&mut self) -> (Vec<(u8, Vec<u8>)>, bool);
+}
+
 /// Durable bytes per slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
@@ -42,6 +66,11 @@ impl Store {
             Tear::New => self.persist(slot, record),
             Tear::Garbage => self.persist(slot, &record[..record.len() / 2]),
         }
+    }
+
+    /// What a medium still had when the device came up.
+    pub(crate) fn found(&mut self, records: Vec<(u8, Vec<u8>)>) {
+        self.records = records.into_iter().collect();
     }
 
     /// All that is stored, by slot.

@@ -2,6 +2,7 @@
 
 mod act;
 mod settle;
+mod write;
 
 use jobs_agent_core::{
     Completion, Config, Millis, OperationTag, Output, RunPermit, Scratch, Unclaimed,
@@ -14,7 +15,7 @@ use crate::{
     link::Link,
     observer::{Observer, Report},
     scenario::Scenario,
-    store::Tear,
+    store::{Medium, Tear},
     words::in_words,
 };
 
@@ -55,12 +56,13 @@ pub struct Crash {
 }
 
 /// One device, one service, one network, one clock.
-#[derive(Clone, Debug)]
 pub struct World<'c, const JOBS: usize> {
     now_ms: u64,
     service: Service,
     link: Link,
     board: Board<'c, JOBS>,
+    /// A store as it ships below the board's, which then mirrors it.
+    medium: Option<&'c mut dyn Medium>,
     observer: Observer,
     outputs: usize,
     /// Crashes still to come, the next one last.
@@ -102,6 +104,25 @@ impl<const JOBS: usize> World<'_, JOBS> {
         crashes: &[Crash],
         log: Option<Vec<String>>,
     ) -> (Report, Vec<String>) {
+        Self::play_with(scenario, crashes, log, None)
+    }
+
+    /// Plays a story to its end on a store as it ships. When `medium` says that the power was
+    /// cut, the device is gone with all that it did not write, and comes back as after a reset.
+    ///
+    /// # Panics
+    /// If the story asks for something the service refuses.
+    #[must_use]
+    pub fn play_on(scenario: &Scenario, medium: &mut dyn Medium) -> Report {
+        Self::play_with(scenario, &[], None, Some(medium)).0
+    }
+
+    fn play_with(
+        scenario: &Scenario,
+        crashes: &[Crash],
+        log: Option<Vec<String>>,
+        medium: Option<&mut dyn Medium>,
+    ) -> (Report, Vec<String>) {
         let thing = ThingName::new(THING).expect("a legal name");
         let unclaimed = if scenario.leave_unclaimed {
             Unclaimed::Leave
@@ -121,6 +142,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
             service,
             link: Link::default(),
             board: Board::new(&config),
+            medium: medium.map(|medium| medium as &mut dyn Medium),
             observer: Observer::default(),
             outputs: 0,
             crashes: crashes.iter().rev().copied().collect(),
@@ -137,6 +159,9 @@ impl<const JOBS: usize> World<'_, JOBS> {
         };
         if scenario.session_kept {
             world.link.keep_session();
+        }
+        if let Some(bytes) = scenario.takes_max {
+            world.link.take_at_most(bytes);
         }
         let settled = world.run(scenario);
         let log = world.log.take().unwrap_or_default();
@@ -281,6 +306,7 @@ impl<const JOBS: usize> World<'_, JOBS> {
         self.offline_runs.clear();
         self.offline_reboots = 0;
         self.connect_at_ms = Some(self.now_ms + OFFLINE_MS);
+        self.reopen_medium();
         self.found = self.board.restart(restart);
         self.observer.restored(&self.found);
     }
@@ -375,42 +401,12 @@ impl<const JOBS: usize> World<'_, JOBS> {
         }
     }
 
-    /// A write takes its time, and is durable only at its end.
-    fn store(&mut self, scenario: &Scenario, write: Write) {
-        if scenario.storage_ms == 0 {
-            self.stored(write);
-        } else {
-            self.board
-                .pending
-                .push_back((self.now_ms + scenario.storage_ms, write));
-        }
-    }
-
     /// Writes down what happens, if anybody wants to know.
     fn note(&mut self, line: impl FnOnce() -> String) {
         let now_ms = self.now_ms;
         if let Some(log) = &mut self.log {
             log.push(format!("{now_ms:>9} {}", line()));
         }
-    }
-
-    fn stored(&mut self, write: Write) {
-        if let Some(left) = self.failing_writes.checked_sub(1) {
-            self.failing_writes = left;
-            self.write_failed = true;
-            let now = Millis(self.now_ms);
-            return self
-                .board
-                .agent
-                .handle_done(now, write.receipt, Completion::Failed);
-        }
-        match &write.record {
-            Some(record) => self.board.store.persist(write.slot, record),
-            None => self.board.store.erase(write.slot),
-        }
-        self.board
-            .agent
-            .handle_done(Millis(self.now_ms), write.receipt, Completion::Done);
     }
 
     /// The crash table, row by row: what must and must not have happened without any network.

@@ -625,6 +625,8 @@ fn a_run_is_begun_before_it_is_stopped() {
     };
     let mut rig = Rig::<1>::online();
     rig.run("a", none);
+    // A limit of 0 is over within a millisecond.
+    rig.pass(1);
     let words = rig
         .log
         .iter()

@@ -5,6 +5,7 @@
 //! function `measured` of `benches/speed`, and writes one dump each time that returns.
 
 mod budget;
+mod end_to_end;
 
 use std::{
     collections::BTreeMap,
@@ -42,14 +43,15 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
         [] => instructions(false),
         [one] if one == "--change" => instructions(true),
         [one] if one == "--wall" => wall(),
-        _ => Err("bench takes --change, --wall, or nothing".into()),
+        [one] if one == "--end-to-end" => end_to_end::all(),
+        _ => Err("bench takes --change, --wall, --end-to-end, or nothing".into()),
     }
 }
 
 /// Counts, prints, and compares with `benches/budget.json`.
 fn instructions(change: bool) -> Result<(), String> {
     tools::valgrind()?;
-    let mut tests = speed(&["test", "--locked", "--lib", "--tests"]);
+    let mut tests = speed(&["test", "--locked", "--release", "--test", "honest"]);
     step("no case allocates, all readers agree", &mut tests)?;
     let mut build = speed(&["build", "--locked", "--release", "--bin", "count"]);
     step("build benches/speed", &mut build)?;

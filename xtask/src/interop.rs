@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -16,6 +17,28 @@ pub(crate) fn all() -> Result<(), String> {
         "build the emulator",
         &mut cargo(&["build", "--locked", "-p", "jobs-emulator"]),
     )?;
+    let python = python()?;
+    let mut emulator = start()?;
+    let ready = ready_line(&mut emulator);
+    let result = ready.and_then(|line| {
+        let mut clients = command(&python, &[]);
+        clients.arg(root().join("jobs-emulator/interop/interop.py"));
+        for name in ["http", "mqtt", "mqtts", "ca", "cert", "key"] {
+            let value = member(&line, name).ok_or_else(|| format!("no {name} in {line}"))?;
+            clients.arg(format!("--{name}")).arg(value);
+        }
+        step("AWS clients against the emulator", &mut clients)
+    });
+    let _ = emulator.kill();
+    let _ = emulator.wait();
+    result
+}
+
+/// A Python that has AWS's clients, in a virtual environment of its own.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn python() -> Result<PathBuf, String> {
     let venv = target().join("interop-venv");
     if !venv.join("bin/python").exists() {
         let path = venv.display().to_string();
@@ -32,20 +55,7 @@ pub(crate) fn all() -> Result<(), String> {
     let python = venv.join("bin/python");
     let install = ["-m", "pip", "install", "--quiet", "-r", &requirements];
     step("AWS clients from PyPI", &mut command(&python, &install))?;
-    let mut emulator = start()?;
-    let ready = ready_line(&mut emulator);
-    let result = ready.and_then(|line| {
-        let mut clients = command(&python, &[]);
-        clients.arg(root().join("jobs-emulator/interop/interop.py"));
-        for name in ["http", "mqtt", "mqtts", "ca", "cert", "key"] {
-            let value = member(&line, name).ok_or_else(|| format!("no {name} in {line}"))?;
-            clients.arg(format!("--{name}")).arg(value);
-        }
-        step("AWS clients against the emulator", &mut clients)
-    });
-    let _ = emulator.kill();
-    let _ = emulator.wait();
-    result
+    Ok(python)
 }
 
 fn start() -> Result<Child, String> {

@@ -4,9 +4,15 @@
 //! into flash. The numbers are bytes over the image that does nothing, and they include what the
 //! compiler adds on its own to move and compare memory (`memcpy` and the like), which a firmware
 //! has anyway; the table names that part.
+//!
+//! Also what the agent takes of RAM (`memory`).
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
+mod elf;
+mod memory;
+
+use self::elf::Elf;
 use crate::{
     run::{captured, cargo, root, target},
     tools,
@@ -69,6 +75,7 @@ pub(crate) fn all(change: bool) -> Result<(), String> {
         let old = fs::read_to_string(&committed).map_err(|error| format!("table.json: {error}"))?;
         faults.extend(grown(&parse(&old)?, &table));
     }
+    faults.extend(memory::all()?);
     if faults.is_empty() {
         println!("\n== size: as in benches/size/table.json, or smaller");
         Ok(())
@@ -92,7 +99,7 @@ struct Weight {
 
 fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> {
     let folder = target().join("size");
-    let mut build = cargo(&["build", "--release", "--target", triple]);
+    let mut build = cargo(&["build", "--locked", "--release", "--target", triple]);
     build
         .current_dir(root().join("benches/size"))
         .env("CARGO_TARGET_DIR", &folder)
@@ -111,103 +118,9 @@ fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> 
 
 fn weigh(path: &Path) -> Result<Weight, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let elf = Elf { bytes: &bytes };
-    elf.weight()
+    Elf::new(&bytes)
+        .and_then(|elf| elf.weight())
         .ok_or_else(|| format!("{}: no ELF file of 32 bits", path.display()))
-}
-
-/// A little-endian ELF file of 32 bits (System V ABI, chapter 4).
-struct Elf<'a> {
-    bytes: &'a [u8],
-}
-
-/// A section header, as far as it matters here.
-struct Section {
-    name: usize,
-    kind: u32,
-    flags: u32,
-    offset: usize,
-    size: usize,
-    link: usize,
-}
-
-const SHT_SYMTAB: u32 = 2;
-const SHT_NOBITS: u32 = 8;
-const SHF_ALLOC: u32 = 2;
-
-impl<'a> Elf<'a> {
-    fn word(&self, at: usize) -> Option<u32> {
-        let bytes = self.bytes.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*bytes))
-    }
-
-    fn offset(&self, at: usize) -> Option<usize> {
-        usize::try_from(self.word(at)?).ok()
-    }
-
-    fn half(&self, at: usize) -> Option<usize> {
-        let bytes = self.bytes.get(at..)?.first_chunk()?;
-        Some(usize::from(u16::from_le_bytes(*bytes)))
-    }
-
-    fn text(&self, at: usize) -> Option<&'a str> {
-        let rest = self.bytes.get(at..)?;
-        let end = rest.iter().position(|byte| *byte == 0)?;
-        std::str::from_utf8(rest.get(..end)?).ok()
-    }
-
-    fn section(&self, index: usize) -> Option<Section> {
-        let at = self.offset(32)? + index * self.half(46)?;
-        Some(Section {
-            name: self.offset(at)?,
-            kind: self.word(at + 4)?,
-            flags: self.word(at + 8)?,
-            offset: self.offset(at + 16)?,
-            size: self.offset(at + 20)?,
-            link: self.offset(at + 24)?,
-        })
-    }
-
-    fn weight(&self) -> Option<Weight> {
-        if !self.bytes.starts_with(b"\x7FELF\x01\x01") {
-            return None;
-        }
-        let names = self.section(self.half(50)?)?;
-        let mut weight = Weight {
-            flash: 0,
-            memory_routines: 0,
-            panics: false,
-        };
-        for index in 0..self.half(48)? {
-            let section = self.section(index)?;
-            let name = self.text(names.offset + section.name)?;
-            // Unwind tables are thrown away by every linker script for these targets.
-            let unwinds = name.starts_with(".ARM.ex") || name.starts_with(".eh_frame");
-            if section.flags & SHF_ALLOC != 0 && section.kind != SHT_NOBITS && !unwinds {
-                weight.flash += u32::try_from(section.size).ok()?;
-            }
-            if section.kind == SHT_SYMTAB {
-                self.symbols(&section, &mut weight)?;
-            }
-        }
-        Some(weight)
-    }
-
-    fn symbols(&self, table: &Section, weight: &mut Weight) -> Option<()> {
-        const ENTRY_LEN: usize = 16;
-        let names = self.section(table.link)?;
-        for at in (table.offset..table.offset + table.size).step_by(ENTRY_LEN) {
-            let name = self.text(names.offset + self.offset(at)?)?;
-            weight.panics |= name.contains("panicking");
-            let routine = name.starts_with("__aeabi_mem")
-                || name.contains("compiler_builtins3mem")
-                || matches!(name, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp");
-            if routine {
-                weight.memory_routines += self.word(at + 8)?;
-            }
-        }
-        Some(())
-    }
 }
 
 fn over_base(weights: &BTreeMap<String, Weight>) -> BTreeMap<String, u32> {

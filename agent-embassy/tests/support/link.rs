@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use agent_embassy::{Connection, Event, Filters, Link, LinkError, SendError};
 use jobs_emulator::model::{Audience, Message};
 
-use super::{Shared, now_ms, one_poll};
+use super::{Shared, State, now_ms, one_poll};
 
 /// The network, and what the broker knows of the device.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub struct Net {
     waker: Option<Waker>,
     /// Topics that the device published to, in order.
     pub published: Vec<String>,
+    /// Their payloads.
+    pub payloads: Vec<Vec<u8>>,
     pub connects: usize,
     pub subscribes: usize,
     /// How many SUBSCRIBE packets the broker refuses.
@@ -144,17 +146,7 @@ impl Connection for ScriptedConnection {
 
     async fn publish(&mut self, topic: &str, payload: &[u8], _: bool) -> Result<(), SendError> {
         one_poll().await;
-        if self.state.borrow().net.cut {
-            return Err(SendError::Lost(LinkError::Stream));
-        }
-        let mut state = self.state.borrow_mut();
-        state.net.published.push(topic.to_owned());
-        if state.net.deaf {
-            return Ok(());
-        }
-        let messages = state.service.publish(now_ms(), topic, payload);
-        state.net.send(messages);
-        drop(state);
+        self.state.borrow_mut().take(topic, payload)?;
         one_poll().await;
         Ok(())
     }
@@ -170,6 +162,22 @@ impl Connection for ScriptedConnection {
             state.net.refuse_subscribes -= 1;
         }
         state.net.suback = Some(granted);
+        Ok(())
+    }
+}
+
+impl State {
+    /// The broker takes a publish of the device.
+    fn take(&mut self, topic: &str, payload: &[u8]) -> Result<(), SendError> {
+        if self.net.cut {
+            return Err(SendError::Lost(LinkError::Stream));
+        }
+        self.net.published.push(topic.to_owned());
+        self.net.payloads.push(payload.to_vec());
+        if !self.net.deaf {
+            let messages = self.service.publish(now_ms(), topic, payload);
+            self.net.send(messages);
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod link;
 pub mod store;
+pub mod tcp;
 pub mod work;
 
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 use agent_embassy::{
     AgentResources, Board, Boot, BootId, Config, JobHandler, Parts, RX_LEN_MIN, ResetFailed,
@@ -160,7 +161,7 @@ impl World {
     pub fn live<const JOBS: usize>(
         &mut self,
         cut_after: Option<usize>,
-        until: impl FnMut(&World) -> bool,
+        until: impl FnMut(&Self) -> bool,
     ) -> End {
         let work = Work::new(Rc::clone(&self.state));
         self.live_with::<JOBS, _>(work, cut_after, until)
@@ -171,7 +172,7 @@ impl World {
         &mut self,
         handlers: H,
         cut_after: Option<usize>,
-        mut until: impl FnMut(&World) -> bool,
+        mut until: impl FnMut(&Self) -> bool,
     ) -> End {
         self.starts += 1;
         let mut id = [0; 16];
@@ -199,7 +200,7 @@ impl World {
         &self,
         mut run: Pin<&mut F>,
         cut_after: Option<usize>,
-        until: &mut impl FnMut(&World) -> bool,
+        until: &mut impl FnMut(&Self) -> bool,
     ) -> End {
         let flag = Arc::new(Flag(AtomicBool::new(true)));
         let waker = Waker::from(Arc::clone(&flag));
@@ -218,7 +219,7 @@ impl World {
                     return End::Cut;
                 }
                 polls += 1;
-                if let Poll::Ready(_) = run.as_mut().poll(&mut cx) {
+                if run.as_mut().poll(&mut cx).is_ready() {
                     panic!("an agent runs for ever");
                 }
                 continue;

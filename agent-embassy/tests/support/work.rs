@@ -3,6 +3,9 @@
 //! `{"operation": "steps", "steps": 3}`: a checkpoint a second. `"hang"`: works until told to stop,
 //! and obeys if `"obeys": true`. `"reboot"`: needs a reset. `"later"`: not now, once.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use agent_embassy::{
     Checkpoint, JobHandler, JobPort, Offer, OperationTag, Outcome, Progress, Refusal,
 };
@@ -11,7 +14,7 @@ use embassy_time::Timer;
 use super::Shared;
 
 pub struct Work {
-    state: Shared,
+    log: Box<dyn Fn(String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +26,19 @@ pub enum Plan {
 
 impl Work {
     pub fn new(state: Shared) -> Self {
-        Self { state }
+        Self {
+            log: Box::new(move |line| state.borrow_mut().log.push(line)),
+        }
+    }
+
+    pub fn logging(log: Rc<RefCell<Vec<String>>>) -> Self {
+        Self {
+            log: Box::new(move |line| log.borrow_mut().push(line)),
+        }
     }
 
     fn log(&self, port: &impl JobPort, what: &str) {
-        let line = format!("{} {what}", port.job_id());
-        self.state.borrow_mut().log.push(line);
+        (self.log)(format!("{} {what}", port.job_id()));
     }
 
     async fn steps<P: JobPort>(&self, from: u8, to: u8, port: &mut P) -> Outcome {

@@ -9,6 +9,7 @@ use tracing::{debug, error, info};
 use super::desk::Work;
 use super::port::Port;
 use super::{Driver, Subscribe};
+use crate::happening::Happening;
 use crate::link::{Link, Qos};
 
 impl<H, B, F, L, const JOBS: usize> Driver<'_, H, B, F, L, JOBS>
@@ -37,6 +38,11 @@ where
             }
             Output::Run(permit) => {
                 let slot = permit.slot();
+                self.around.tell(&Happening::Started {
+                    job_id: permit.job_id().as_str(),
+                    execution_number: permit.execution_number(),
+                    attempt: permit.attempt(),
+                });
                 if let Err(run) = self.desk.start(permit, &self.clock) {
                     error!(slot, "no plan for this run: reporting the job as failed");
                     let now = self.clock.now();
@@ -61,6 +67,8 @@ where
             } => {
                 info!(slot, job_id = job_id.as_str(), ?ending, "job ended");
                 self.around.metrics.ended(ending);
+                let job_id = job_id.as_str();
+                self.around.tell(&Happening::Ended { job_id, ending });
             }
             Output::Wait(_) => {}
         }

@@ -10,6 +10,7 @@ use super::Driver;
 use super::desk::{Word, Work};
 use super::port::Port;
 use crate::agent::AgentError;
+use crate::happening::Happening;
 use crate::link::{Link, LinkEvent, SendId};
 use crate::redact::redact;
 use crate::store::StoreError;
@@ -27,9 +28,15 @@ where
             LinkEvent::Connected { session_present } => {
                 debug!(session_present, "connected");
                 self.around.metrics.connected();
+                self.around.tell(&Happening::Connected { session_present });
                 self.core.handle_connected(now);
             }
             LinkEvent::Disconnected { why, permanent } => {
+                let why_told = Happening::Disconnected {
+                    why: &why,
+                    permanent,
+                };
+                self.around.tell(&why_told);
                 // The link logs every attempt itself.
                 if permanent {
                     error!(%why, "disconnected: somebody has to look at this");
@@ -84,10 +91,21 @@ where
             Handled::Ignored(reason) => {
                 self.around.metrics.ignored();
                 debug!(topic, ?reason, "message ignored");
+                self.around.tell(&Happening::Ignored {
+                    topic,
+                    payload,
+                    reason,
+                });
             }
             Handled::Offer(ticket, offer) => {
                 let verdict = self.desk.decide(ticket.slot(), &offer);
                 let job_id = offer.job_id.as_str();
+                self.around.tell(&Happening::Decided {
+                    job_id,
+                    execution_number: offer.execution_number,
+                    resuming: offer.resuming,
+                    refusal: verdict.as_ref().err(),
+                });
                 match &verdict {
                     Ok(_) => info!(job_id, resuming = offer.resuming, "job accepted"),
                     // A refusal's reason can quote the document.

@@ -126,6 +126,7 @@ async fn play(mut link: Played, handlers: Handlers, reboot: impl Reboot) -> (Vec
         reboot: Arc::new(reboot),
         metrics: Arc::default(),
         stop_grace_ms: 1_000,
+        observer: None,
     };
     let over = told.over.notified();
     drive::<_, 1>(&config, boot, link, store, handlers, around, over)

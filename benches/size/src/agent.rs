@@ -19,10 +19,12 @@ pub fn record() {
     keep(record);
 }
 
+#[inline(never)]
 fn now() -> Millis {
     Millis(black_box(0))
 }
 
+#[inline(never)]
 fn slot() -> u8 {
     black_box(0)
 }
@@ -31,28 +33,11 @@ fn slot() -> u8 {
 #[inline(never)]
 fn perform<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, scratch: &mut Scratch) {
     let mut last_run = None;
-    let receipt = match agent.poll(now(), scratch) {
-        Output::Persist {
-            receipt,
-            slot,
-            record,
-        } => {
-            keep((slot, record));
-            receipt
-        }
-        Output::Erase { receipt, slot } => {
-            keep(slot);
-            receipt
-        }
-        Output::Transmit {
-            receipt,
-            topic,
-            payload,
-            at_least_once,
-        } => {
-            keep((topic, payload, at_least_once));
-            receipt
-        }
+    let output = black_box(agent.poll(now(), scratch));
+    let receipt = match output {
+        Output::Persist { receipt, .. }
+        | Output::Erase { receipt, .. }
+        | Output::Transmit { receipt, .. } => receipt,
         Output::Subscribe { receipt, filters } => {
             filters.iter().for_each(keep);
             receipt
@@ -69,14 +54,9 @@ fn perform<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, scratch: &mut Scratch
             return words(agent, last_run);
         }
         Output::Reboot(permit) => permit.into_receipt(),
-        Output::Saved { slot, run } => return keep((slot, run)),
-        Output::Stop { slot, run, reason } => return keep((slot, run, reason)),
-        Output::Ended {
-            slot,
-            job_id,
-            ending,
-        } => return keep((slot, job_id, ending)),
-        Output::Wait(until) => return keep(until),
+        Output::Saved { .. } | Output::Stop { .. } | Output::Ended { .. } | Output::Wait(_) => {
+            return;
+        }
     };
     agent.handle_done(now(), receipt, black_box(Completion::Done));
     words(agent, last_run);

@@ -215,20 +215,3 @@ fn reply(request: &Letter) -> Letter {
         payload: answer.to_string().into_bytes(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_happy_job_is_two_publishes_two_writes_one_run_and_an_erased_record() {
-        let happy = Happy::new();
-        let mut agent = happy.agent();
-        let seen = happy.run(&mut agent);
-        assert!(agent.is_idle());
-        assert_eq!(
-            (seen.published, seen.written, seen.erased, seen.started),
-            (2, 2, 1, 1)
-        );
-    }
-}

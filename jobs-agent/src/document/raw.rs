@@ -120,13 +120,19 @@ fn conditions(document: &Object) -> Read<Vec<Condition>> {
     list.iter().enumerate().map(read).collect()
 }
 
-/// A string; absent, null and empty are the same, because nobody says how the service renders a
-/// template parameter that was not given.
+/// What a template parameter looks like that was not filled in.
+const PLACEHOLDER: &str = "${aws:iot:parameter:";
+
+/// A string; absent, null, empty and a placeholder are the same, because nobody says how the service
+/// renders a template parameter that was not given.
 fn text(object: &Object, key: &str, at: &str) -> Read<Option<String>> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.contains('\0') => {
             fault(format!("{at}`{key}` has a NUL character"))
+        }
+        Some(Value::String(text)) if text.starts_with(PLACEHOLDER) && text.ends_with('}') => {
+            Ok(None)
         }
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
         Some(_) => fault(format!("{at}`{key}` must be a string")),

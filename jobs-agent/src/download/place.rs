@@ -10,6 +10,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use super::digest::{self, Sha256Digest};
 use crate::durable;
 
 /// Longest tag kept, bytes; those of S3 have 34.
@@ -62,6 +63,11 @@ impl Place {
                 name: name.to_owned(),
             }),
         }
+    }
+
+    /// The file, if it is there.
+    pub(super) fn holds(&self) -> Option<File> {
+        File::open(self.folder.join(&self.name)).ok()
     }
 
     fn beside(&self, end: &str) -> PathBuf {
@@ -131,6 +137,11 @@ impl Part {
             Some(tag) => durable::replace(&self.tag_path, tag.as_bytes()),
             None => remove(&self.tag_path),
         }
+    }
+
+    /// SHA-256 of what was received.
+    pub(super) fn digest(&self) -> io::Result<Sha256Digest> {
+        digest::of(&self.file)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -160,6 +160,73 @@ fn names_of_packages_are_names_and_no_options() {
     }
 }
 
+/// The eight templates as the service renders them, with optional parameters left in three ways.
+#[test]
+fn each_managed_template_comes_down_to_its_operation() {
+    let mut policy = StepPolicy {
+        builtin: Builtin::ALL.to_vec(),
+        commands: words(&["uptime"]),
+        ..StepPolicy::default()
+    };
+    policy.download.dirs = vec!["/var/lib/files".into()];
+    policy.download.hosts = words(&["one.test"]);
+    let service = |verb: &str| ("systemctl", words(&[verb, "--", "ssh"]));
+    for unset in [r#""""#, "null", r#""${aws:iot:parameter:pathToHandler}""#] {
+        for (handler, args, (program, wanted)) in [
+            (
+                "install-packages.sh",
+                r#""vim""#,
+                ("apt-get", words(&["install", "--yes", "--", "vim"])),
+            ),
+            (
+                "remove-packages.sh",
+                r#""vim""#,
+                ("apt-get", words(&["remove", "--yes", "--", "vim"])),
+            ),
+            ("start-services.sh", r#""ssh""#, service("start")),
+            ("stop-services.sh", r#""ssh""#, service("stop")),
+            ("restart-services.sh", r#""ssh""#, service("restart")),
+        ] {
+            let template = handler_of(handler, args, unset);
+            let wanted = Task::Command {
+                program: program.into(),
+                args: wanted,
+            };
+            assert_eq!(
+                policy.tasks(&template).unwrap(),
+                [wanted],
+                "{handler} {unset}"
+            );
+        }
+        let reboot = handler_of("reboot.sh", "", unset);
+        assert_eq!(policy.tasks(&reboot).unwrap(), [Task::Reboot]);
+        let download = handler_of(
+            "download-file.sh",
+            r#""https://one.test/f","/var/lib/files/f""#,
+            unset,
+        );
+        assert!(matches!(
+            &policy.tasks(&download).unwrap()[..],
+            [Task::Download { .. }]
+        ));
+    }
+    let run = policy.tasks(&command("uptime,-p")).unwrap();
+    assert_eq!(
+        run,
+        [Task::Command {
+            program: "uptime".into(),
+            args: words(&["-p"])
+        }]
+    );
+}
+
+fn handler_of(handler: &str, args: &str, unset: &str) -> StepDocument {
+    document(&format!(
+        r#"{{"version":"1.0","steps":[{{"action":{{"name":"s","type":"runHandler",
+        "runAsUser":{unset},"input":{{"handler":"{handler}","args":[{args}],"path":{unset}}}}}}}]}}"#
+    ))
+}
+
 #[test]
 fn files_go_to_download_folders_only() {
     let mut policy = StepPolicy {

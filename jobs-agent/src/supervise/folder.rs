@@ -15,6 +15,8 @@ use crate::durable;
 const LOCK: &str = "lock";
 const STARTED: &str = "started";
 const RESULT: &str = "result.json";
+/// Keeps a supervisor that comes late from starting a step that was stopped already.
+const STOP: &str = "stop";
 
 /// The folder of one step.
 #[derive(Clone, Debug)]
@@ -47,6 +49,29 @@ impl Folder {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
+    }
+
+    /// The folder of one step of a job, below `root`.
+    #[must_use]
+    pub fn of_step(root: &Path, job_id: &str, step: usize) -> Self {
+        // Job ids have letters, digits, `-` and `_` only.
+        Self(root.join(format!("{job_id}.{step}")))
+    }
+
+    /// All folders of steps of a job that are there.
+    ///
+    /// # Errors
+    /// `root` cannot be read; one that is not there has none.
+    pub fn all_of(root: &Path, job_id: &str) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let of_job = |name: &str| name.rsplit_once('.').is_some_and(|(job, _)| job == job_id);
+        let entries = entries.flatten();
+        let found = entries.filter(|entry| entry.file_name().to_str().is_some_and(of_job));
+        Ok(found.map(|entry| Self(entry.path())).collect())
     }
 
     /// Where it is.
@@ -107,12 +132,19 @@ impl Folder {
         })
     }
 
-    /// Tells the supervisor to stop its step; `false` if there is none.
+    /// Tells the supervisor to stop its step; `false` if there is none, and then none will start it
+    /// any more.
     ///
     /// # Errors
     /// The lock cannot be read, or the signal not be sent; `WouldBlock` if the supervisor has only
     /// just taken the lock: ask again.
     pub fn stop(&self) -> io::Result<bool> {
+        // Before the look at the lock: a supervisor looks for this after it took the lock, so one
+        // of the two sees the other.
+        match File::create(self.0.join(STOP)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
         let pid = match self.holder()? {
             Holder::Nobody => return Ok(false),
             Holder::Unknown => return Err(io::ErrorKind::WouldBlock.into()),
@@ -177,8 +209,10 @@ impl Held {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        if folder.join(STARTED).try_exists()? || folder.join(RESULT).try_exists()? {
-            return Ok(None);
+        for mark in [STARTED, RESULT, STOP] {
+            if folder.join(mark).try_exists()? {
+                return Ok(None);
+            }
         }
         lock.set_len(0)?;
         lock.rewind()?;
@@ -256,9 +290,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_stopped_where_nobody_works() {
+    fn a_step_that_was_stopped_before_its_supervisor_came_is_never_started() {
         let (_dir, folder) = folder();
         assert!(!folder.stop().unwrap());
+        assert!(Held::take(folder.path()).unwrap().is_none());
+        assert_eq!(folder.look().unwrap(), Found::Nothing);
+    }
+
+    #[test]
+    fn nobody_is_stopped_where_nobody_works() {
+        let (_dir, folder) = folder();
         drop(Held::take(folder.path()).unwrap());
         // The number in the file may belong to anybody by now.
         assert!(!folder.stop().unwrap());

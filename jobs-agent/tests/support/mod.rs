@@ -3,9 +3,10 @@
 
 use std::{
     fs,
-    future::Future,
+    future::{Future, pending},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -13,6 +14,8 @@ use jobs_agent::{
     step::Steps,
     supervise::{Folder, Leftovers, Limits, Spec},
 };
+use jobs_agent_core::{Attempt, Checkpoint, JobPort, Offer, Progress, StopReason, Stopped};
+use jobs_proto::{JobId, JobStatus, document::Document};
 use tempfile::TempDir;
 
 /// Long enough that only a hang reaches it, however loaded the machine is.
@@ -100,4 +103,56 @@ pub fn alive(pid: &str) -> bool {
     stat.is_ok_and(
         |stat| !matches!(stat.rsplit_once(") "), Some((_, rest)) if rest.starts_with('Z')),
     )
+}
+
+/// A port that makes checkpoints durable; after `lives` of them the power is cut right then.
+pub struct Port<'t> {
+    pub durable: &'t Mutex<Option<Checkpoint>>,
+    pub lives: u32,
+}
+
+impl JobPort for Port<'_> {
+    async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Stopped> {
+        *self.durable.lock().unwrap() = Some(checkpoint);
+        match self.lives.checked_sub(1) {
+            Some(left) => {
+                self.lives = left;
+                Ok(())
+            }
+            None => pending().await,
+        }
+    }
+
+    fn report(&mut self, _: Progress) {}
+
+    fn stop_requested(&self) -> Option<StopReason> {
+        None
+    }
+
+    async fn stopped(&mut self) -> StopReason {
+        pending().await
+    }
+
+    fn deadline_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt { number: 1, last: 3 }
+    }
+
+    fn job_id(&self) -> &str {
+        "job-1"
+    }
+}
+
+pub fn offer(document: &[u8], resuming: bool) -> Offer<'_> {
+    Offer {
+        job_id: JobId::new("job-1").unwrap(),
+        execution_number: Some(1),
+        status: Some(JobStatus::Queued),
+        status_details: None,
+        document: Document(document),
+        resuming,
+    }
 }

@@ -54,6 +54,7 @@ where
         link: None,
         client_id: String::new(),
         keep_alive: Duration::from_millis(CONNECT_TIMEOUT_MS),
+        packet_maximum: usize::MAX,
         out: Vec::new(),
     };
     connection.run(io).await;
@@ -76,6 +77,8 @@ struct Connection {
     client_id: String,
     /// Longest silence; before CONNECT the time it has to be complete in.
     keep_alive: Duration,
+    /// Largest packet the client takes, in bytes.
+    packet_maximum: usize,
     /// Encoded and not yet written.
     out: Vec<u8>,
 }
@@ -199,6 +202,10 @@ impl Connection {
             return refuse(self, Refusal::ClientId);
         }
         self.client_id.clone_from(&connect.client_id);
+        self.packet_maximum = connect
+            .packet_maximum
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(usize::MAX);
         let asked_s = connect.keep_alive_s;
         let keep_alive_s = if asked_s == 0 {
             KEEP_ALIVE_MAX_S
@@ -321,16 +328,30 @@ impl Connection {
         let (Some(link), Some(version)) = (self.link, self.decoder.version()) else {
             return Ok(());
         };
-        for publish in self.hub.take_sendable(link).map_err(End::Closed)? {
-            match encode::publish(version, &publish) {
-                Ok(bytes) => {
-                    self.record_publish(Direction::ToDevice, &publish);
-                    self.out.extend(bytes);
+        loop {
+            let mut discarded = false;
+            for publish in self.hub.take_sendable(link).map_err(End::Closed)? {
+                match encode::publish(version, &publish) {
+                    Ok(bytes) if bytes.len() > self.packet_maximum => {
+                        debug!(topic = publish.topic, "too large for the client: discarded");
+                        // As if it had been sent and acknowledged (MQTT 5, 3.1.2.11.4).
+                        if let Some(packet_id) = publish.packet_id {
+                            self.hub.acknowledge(link, packet_id);
+                        }
+                        discarded = true;
+                    }
+                    Ok(bytes) => {
+                        self.record_publish(Direction::ToDevice, &publish);
+                        self.out.extend(bytes);
+                    }
+                    Err(error) => debug!(topic = publish.topic, ?error, "message cannot be sent"),
                 }
-                Err(error) => debug!(topic = publish.topic, ?error, "message cannot be sent"),
+            }
+            // There may be room in the client's window for what waited behind.
+            if !discarded {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn say_goodbye(&mut self, goodbye: Goodbye) {

@@ -6,7 +6,6 @@
 //! | [`time`] | `embassy-time` driver on the two CMSDK timers |
 //! | [`lan9118`] | Ethernet for `embassy-net` |
 //! | [`flash`] | NOR flash in the PSRAM, which QEMU keeps in a file of the host |
-//! | [`boots`] | a count of boots that survives power cuts |
 //! | [`power`] | reset, power cut after so much flash activity, exit |
 //! | [`console`] | lines to the host |
 //! | [`led`] | the two user LEDs |
@@ -17,7 +16,6 @@
 //! technical reference manual.
 
 pub mod args;
-pub mod boots;
 pub mod console;
 pub mod flash;
 pub mod lan9118;

@@ -45,6 +45,7 @@ pub(super) fn connect(version: Version, body: &[u8]) -> Result<Connect, CodecErr
                 session_expiry_s: None,
                 keep_alive_s: packet.keep_alive(),
                 receive_maximum: UNACKED_MAX,
+                packet_maximum: None,
                 will: will_from(
                     packet.will_topic(),
                     packet.will_payload(),
@@ -57,12 +58,14 @@ pub(super) fn connect(version: Version, body: &[u8]) -> Result<Connect, CodecErr
             let (packet, _) = v5::Connect::parse(body).map_err(malformed("CONNECT"))?;
             let mut expiry_s = None;
             let mut receive_maximum = UNACKED_MAX;
+            let mut packet_maximum = None;
             for property in &packet.props {
                 match property {
                     Property::SessionExpiryInterval(_) => expiry_s = property.as_u32(),
                     Property::ReceiveMaximum(_) => {
                         receive_maximum = property.as_u16().unwrap_or(UNACKED_MAX);
                     }
+                    Property::MaximumPacketSize(_) => packet_maximum = property.as_u32(),
                     _ => {}
                 }
             }
@@ -72,6 +75,7 @@ pub(super) fn connect(version: Version, body: &[u8]) -> Result<Connect, CodecErr
                 session_expiry_s: Some(expiry_s.unwrap_or(0)),
                 keep_alive_s: packet.keep_alive(),
                 receive_maximum: receive_maximum.min(UNACKED_MAX),
+                packet_maximum,
                 will: will_from(
                     packet.will_topic(),
                     packet.will_payload(),

@@ -43,6 +43,8 @@ pub(crate) struct Connect {
     pub(crate) keep_alive_s: u16,
     /// How many QoS 1 messages the client takes at once.
     pub(crate) receive_maximum: u16,
+    /// Largest packet the client takes, in bytes; `None` where it did not say (always so in 3.1.1).
+    pub(crate) packet_maximum: Option<u32>,
     pub(crate) will: Option<Will>,
 }
 

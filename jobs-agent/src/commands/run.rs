@@ -1,0 +1,234 @@
+//! `run`: the agent.
+
+use std::{
+    fs,
+    io::{self, IsTerminal},
+    os::unix::fs::DirBuilderExt,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use agent_std::{Agent, AgentError, Happening, JobHandler, SystemReboot};
+use jobs_agent::{
+    config::Config,
+    handlers::Handlers,
+    journal::{Journal, What},
+    push::ConfigPush,
+    runner::StepRunner,
+    step::Steps,
+    supervise::{Folder, Found, THIS_PROGRAM},
+    update::{KeyFault, Update},
+};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{debug, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::complain;
+
+/// How much longer than a step's own time to stop the agent waits for its handler, milliseconds:
+/// the supervisor still has to drain, sweep and write.
+const STOP_MARGIN_MS: u64 = 7_000;
+
+/// How long what is left of a step may lie about: a job lives for seven days at most ("Jobs
+/// quotas"), so nobody can ask for it after eight.
+const LEFTOVER_AGE: Duration = Duration::from_secs(8 * 24 * 3_600);
+
+pub(super) fn agent(config: Config) -> ExitCode {
+    start_log(&config.log);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => return complain(&error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+fn start_log(directives: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    // The service manager's journal has a clock of its own.
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init();
+    } else {
+        log.init();
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("{path}: {source}; make the folder available to this user")]
+    State { path: String, source: io::Error },
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+}
+
+async fn serve(config: Config) -> Result<(), RunError> {
+    let state = |source| RunError::State {
+        path: config.state_dir.display().to_string(),
+        source,
+    };
+    let folders = config.step_folders();
+    for folder in [&folders, &config.records()] {
+        let mut make = fs::DirBuilder::new();
+        make.recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(state)?;
+    }
+    tidy(&folders);
+    let (journal, writing) =
+        Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    journal.note(What::AgentStarted { version });
+    let steps = Steps {
+        program: THIS_PROGRAM.into(),
+    };
+    let handlers = Handlers {
+        update: Update::new(config.update.clone(), steps.clone(), &folders)?,
+        steps: StepRunner::new(config.steps.clone(), steps, &folders),
+        push: ConfigPush::new(config.config_push.clone()),
+        journal: journal.clone(),
+    };
+    let ended = match config.jobs {
+        2 => drive::<2>(&config, handlers, &journal).await,
+        4 => drive::<4>(&config, handlers, &journal).await,
+        8 => drive::<8>(&config, handlers, &journal).await,
+        16 => drive::<16>(&config, handlers, &journal).await,
+        // The configuration takes these five and no others.
+        _ => drive::<1>(&config, handlers, &journal).await,
+    };
+    journal.note(What::AgentEnded);
+    drop(journal);
+    writing.finish();
+    ended
+}
+
+async fn drive<const JOBS: usize>(
+    config: &Config,
+    handlers: Handlers,
+    journal: &Journal,
+) -> Result<(), RunError> {
+    let (unclaimed, interval) = (config.unclaimed, config.progress_interval_ms);
+    let attempts = config.attempts_max;
+    let noted = journal.clone();
+    let (program, arguments) = config.reboot_command.split_first().map_or_else(
+        || (String::new(), Vec::new()),
+        |(program, arguments)| (program.clone(), arguments.to_vec()),
+    );
+    let agent = Agent::new(config.thing.as_str(), config.endpoint())
+        .state_dir(config.records())
+        .reboot_with(SystemReboot::command(program, arguments))
+        .stop_grace_ms(
+            config
+                .steps
+                .grace_s
+                .saturating_mul(1_000)
+                .saturating_add(STOP_MARGIN_MS),
+        )
+        .configure(move |config| {
+            config.unclaimed = unclaimed.into();
+            if let Some(interval) = interval {
+                config.progress_interval_ms = interval;
+            }
+            config.attempts_max = attempts.unwrap_or(config.attempts_max);
+        })
+        .observe(move |what| {
+            tell_systemd(what);
+            if let Some(what) = What::of(what) {
+                noted.note(what);
+            }
+        })
+        .jobs::<JOBS>()
+        .handlers(handlers);
+    until_shutdown(agent).await
+}
+
+async fn until_shutdown<H: JobHandler, const JOBS: usize>(
+    agent: Agent<H, JOBS>,
+) -> Result<(), RunError> {
+    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
+    notify(&[NotifyState::Ready]);
+    let watchdog = async {
+        let Some(limit) = sd_notify::watchdog_enabled() else {
+            return std::future::pending().await;
+        };
+        // On the thread that does everything: if it hangs, this stops.
+        let mut beat = tokio::time::interval(limit / 2);
+        loop {
+            beat.tick().await;
+            notify(&[NotifyState::Watchdog]);
+        }
+    };
+    let ended = tokio::select! {
+        ended = agent.run_until(shutdown()) => ended,
+        () = watchdog => Ok(()),
+    };
+    notify(&[NotifyState::Stopping]);
+    Ok(ended?)
+}
+
+fn tell_systemd(what: &Happening<'_>) {
+    match what {
+        Happening::Connected { .. } => notify(&[NotifyState::Status("connected")]),
+        Happening::Disconnected { why, .. } => {
+            notify(&[NotifyState::Status(&format!("not connected: {why}"))]);
+        }
+        _ => {}
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // Without a service manager nobody listens.
+    if let Err(error) = sd_notify::notify(state) {
+        debug!(%error, "the service manager was not told");
+    }
+}
+
+/// Resolves on SIGTERM or SIGINT.
+async fn shutdown() {
+    let heard = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // Where signals cannot be had, they end the process, which the jobs survive.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = heard(SignalKind::terminate()) => {}
+        () = heard(SignalKind::interrupt()) => {}
+    }
+}
+
+/// Removes what steps left behind that nobody can ask for any more.
+fn tidy(folders: &std::path::Path) {
+    for entry in fs::read_dir(folders).into_iter().flatten().flatten() {
+        let folder = Folder::at(entry.path());
+        let old = entry
+            .metadata()
+            .and_then(|found| found.modified())
+            .is_ok_and(|at| {
+                SystemTime::now()
+                    .duration_since(at)
+                    .is_ok_and(|age| age > LEFTOVER_AGE)
+            });
+        if old
+            && folder.look().is_ok_and(|found| found != Found::Running)
+            && let Err(error) = folder.remove()
+        {
+            warn!(%error, "what is left of a step cannot be removed");
+        }
+    }
+}

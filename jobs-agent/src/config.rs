@@ -1,0 +1,382 @@
+//! The configuration of the program: a TOML file, and variables that go before it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use agent_std::{
+    Endpoint, Unclaimed,
+    link::{Identity, LinkOptions, Pem, Tls},
+};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::{policy::StepPolicy, push::PushPolicy, update::UpdatePolicy};
+
+/// Where the file is unless said otherwise.
+pub const DEFAULT_PATH: &str = "/etc/jobs-agent/config.toml";
+
+/// What the names of variables begin with; the rest is the member's name in capitals.
+pub const VARIABLE_PREFIX: &str = "JOBS_AGENT_";
+
+/// Jobs at a time that can be configured: each number is a type of its own in the program.
+pub const JOBS_ALLOWED: [u8; 5] = [1, 2, 4, 8, 16];
+
+/// Bytes of a file beyond which it is no configuration.
+const LEN_MAX: u64 = 1_024 * 1_024;
+
+/// Top-level members that a variable can set, and whether they are numbers.
+const VARIABLES: [(&str, bool); 12] = [
+    ("thing", false),
+    ("endpoint", false),
+    ("port", true),
+    ("ca", false),
+    ("cert", false),
+    ("key", false),
+    ("client_id", false),
+    ("state_dir", false),
+    ("jobs", true),
+    ("unclaimed", false),
+    ("log", false),
+    ("progress_interval_ms", true),
+];
+
+/// Everything that can be configured. Nothing that a job could do is allowed by default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The thing whose jobs are done.
+    pub thing: String,
+    /// Host name of the MQTT endpoint.
+    pub endpoint: String,
+    /// Its port: 8883, or 1883 without TLS, unless said otherwise.
+    pub port: Option<u16>,
+    /// Certificates to trust, PEM. Without it there is no TLS: for the emulator only.
+    pub ca: Option<PathBuf>,
+    /// Device certificate, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+    /// MQTT client id, if it is not the thing's name.
+    pub client_id: Option<String>,
+    /// Folder for everything that has to outlive the agent.
+    #[serde(default = "state_dir")]
+    pub state_dir: PathBuf,
+    /// Jobs at a time: 1, 2, 4, 8 or 16.
+    #[serde(default = "one")]
+    pub jobs: u8,
+    /// What happens to jobs that nothing here claims.
+    #[serde(default)]
+    pub unclaimed: UnclaimedPolicy,
+    /// The command that restarts the machine, word by word.
+    #[serde(default = "reboot_command")]
+    pub reboot_command: Vec<String>,
+    /// What is logged, as `tracing-subscriber` reads it: `info`, `debug`, `agent_std=debug`.
+    #[serde(default = "log")]
+    pub log: String,
+    /// Least time between two progress reports of a job, milliseconds.
+    pub progress_interval_ms: Option<u32>,
+    /// How often a job may begin from the same checkpoint before it is reported FAILED.
+    pub attempts_max: Option<u8>,
+    /// Entries that `explain` can look back on.
+    #[serde(default = "journal_entries")]
+    pub journal_entries: usize,
+    /// What documents with steps may do.
+    #[serde(default)]
+    pub steps: StepPolicy,
+    /// Which files `config_push` jobs may replace.
+    #[serde(default)]
+    pub config_push: PushPolicy,
+    /// What `update` jobs may update.
+    #[serde(default)]
+    pub update: UpdatePolicy,
+}
+
+/// What happens to a job that nothing here claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnclaimedPolicy {
+    /// It is answered REJECTED, so that it does not block the queue.
+    #[default]
+    Reject,
+    /// It stays QUEUED for another program of the same thing.
+    Leave,
+}
+
+impl From<UnclaimedPolicy> for Unclaimed {
+    fn from(policy: UnclaimedPolicy) -> Self {
+        match policy {
+            UnclaimedPolicy::Reject => Self::Reject,
+            UnclaimedPolicy::Leave => Self::Leave,
+        }
+    }
+}
+
+fn state_dir() -> PathBuf {
+    agent_std::STATE_ROOT.into()
+}
+
+const fn one() -> u8 {
+    1
+}
+
+fn reboot_command() -> Vec<String> {
+    vec!["systemctl".into(), "reboot".into()]
+}
+
+fn log() -> String {
+    "info".into()
+}
+
+/// A week of a fleet that runs a job an hour; 60 KiB.
+const fn journal_entries() -> usize {
+    512
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// It is no TOML, or a member is unknown or of the wrong kind.
+    #[error("{path}: {text}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        text: String,
+    },
+    /// A variable is no number.
+    #[error("{VARIABLE_PREFIX}{0} must be a whole number")]
+    Number(String),
+    /// A value makes no sense.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Config {
+    /// Reads a file, then lets variables go before it.
+    ///
+    /// # Errors
+    /// [`ConfigFault`]
+    pub fn read(
+        path: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigFault> {
+        let io = |source| ConfigFault::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if fs::metadata(path).map_err(io)?.len() > LEN_MAX {
+            return Err(ConfigFault::Value(format!("{}: too long", path.display())));
+        }
+        let text = fs::read_to_string(path).map_err(io)?;
+        Self::parse(&text, path, variable)
+    }
+
+    fn parse(
+        text: &str,
+        path: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigFault> {
+        let wrong = |error: toml::de::Error| ConfigFault::Toml {
+            path: path.to_owned(),
+            text: error.to_string(),
+        };
+        // Read from the text if it can be: then an error shows its line.
+        let mut overridden = false;
+        let mut table: Table = toml::from_str(text).map_err(wrong)?;
+        for (member, number) in VARIABLES {
+            let name = member.to_ascii_uppercase();
+            let Some(value) = variable(&format!("{VARIABLE_PREFIX}{name}")) else {
+                continue;
+            };
+            let value = if number {
+                let value = value.trim().parse();
+                Value::Integer(value.map_err(|_| ConfigFault::Number(name))?)
+            } else {
+                Value::String(value)
+            };
+            overridden = true;
+            table.insert(member.to_owned(), value);
+        }
+        let config: Self = if overridden {
+            table.try_into().map_err(wrong)?
+        } else {
+            toml::from_str(text).map_err(wrong)?
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigFault> {
+        let wrong = |text: &str| Err(ConfigFault::Value(text.to_owned()));
+        if !JOBS_ALLOWED.contains(&self.jobs) {
+            return wrong("`jobs` must be 1, 2, 4, 8 or 16");
+        }
+        if self.cert.is_some() != self.key.is_some() {
+            return wrong("`cert` and `key` go together");
+        }
+        if self.cert.is_some() && self.ca.is_none() {
+            return wrong("`cert` and `key` need a `ca` to trust");
+        }
+        if self.reboot_command.is_empty() {
+            return wrong("`reboot_command` must name a program");
+        }
+        if self.steps.step_timeout_s == 0 {
+            return wrong("`steps.step_timeout_s` must be at least 1");
+        }
+        if self.steps.users.iter().any(|user| user == "*") {
+            return wrong("`steps.users` takes names only");
+        }
+        if let Err(error) = jobs_proto::ThingName::new(&self.thing) {
+            return wrong(&format!("`thing`: {error}"));
+        }
+        self.link()
+            .check()
+            .map_err(|error| ConfigFault::Value(error.to_string()))
+    }
+
+    /// How the broker is reached.
+    #[must_use]
+    pub fn link(&self) -> LinkOptions {
+        let port = self
+            .port
+            .unwrap_or_else(|| if self.ca.is_some() { 8883 } else { 1883 });
+        let client_id = self.client_id.as_ref().unwrap_or(&self.thing);
+        let mut options = LinkOptions::new(&self.endpoint, port, client_id);
+        options.tls = self.ca.as_ref().map(|ca| Tls {
+            ca: Pem::File(ca.clone()),
+            identity: self
+                .cert
+                .as_ref()
+                .zip(self.key.as_ref())
+                .map(|(cert, key)| Identity {
+                    certificate: Pem::File(cert.clone()),
+                    key: Pem::File(key.clone()),
+                }),
+            alpn: agent_std::link::Alpn::default(),
+            server_name: None,
+        });
+        options
+    }
+
+    /// The same for [`agent_std::Agent`].
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        let link = self.link();
+        Endpoint::plain(&self.endpoint, link.port).options(|options| *options = link)
+    }
+
+    /// Folder of the job records.
+    #[must_use]
+    pub fn records(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("records")
+    }
+
+    /// Folder of the steps that are on their way.
+    #[must_use]
+    pub fn step_folders(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("steps")
+    }
+
+    /// File of the journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("journal.jsonl")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "thing = \"pump-17\"\nendpoint = \"127.0.0.1\"\n";
+
+    fn parse(more: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigFault> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Config::parse(
+            &format!("{LEAST}{more}"),
+            Path::new("config.toml"),
+            variable,
+        )
+    }
+
+    #[test]
+    fn the_least_configuration_allows_nothing() {
+        let config = parse("", &[]).unwrap();
+        assert!(!config.steps.allows_anything());
+        assert!(config.config_push.files.is_empty());
+        assert_eq!(config.link().port, 1883);
+        assert_eq!(config.link().client_id, "pump-17");
+        assert_eq!(
+            config.records(),
+            Path::new("/var/lib/jobs-agent/pump-17/records")
+        );
+    }
+
+    #[test]
+    fn variables_go_before_the_file() {
+        let variables = [
+            ("JOBS_AGENT_THING", "pump-18"),
+            ("JOBS_AGENT_PORT", "18830"),
+        ];
+        let config = parse("port = 1", &variables).unwrap();
+        assert_eq!(
+            (config.thing.as_str(), config.link().port),
+            ("pump-18", 18_830)
+        );
+        let wrong = parse("", &[("JOBS_AGENT_PORT", "many")]);
+        assert!(matches!(wrong, Err(ConfigFault::Number(name)) if name == "PORT"));
+    }
+
+    #[test]
+    fn a_certificate_makes_it_mutual_tls() {
+        let config = parse("ca = \"a\"\ncert = \"c\"\nkey = \"k\"", &[]).unwrap();
+        let link = config.link();
+        assert_eq!(link.port, 8883);
+        assert!(link.tls.is_some_and(|tls| tls.identity.is_some()));
+    }
+
+    #[test]
+    fn each_mistake_is_told_by_its_name() {
+        for (more, named) in [
+            ("jobs = 3", "`jobs`"),
+            ("cert = \"c\"", "`cert`"),
+            ("cert = \"c\"\nkey = \"k\"", "`ca`"),
+            ("reboot_command = []", "reboot_command"),
+            ("colour = 1", "colour"),
+            ("[steps]\nhandler = [\"a\"]", "handler"),
+            ("[steps]\nbuiltin = [\"format-disk\"]", "format-disk"),
+            ("[steps]\nstep_timeout_s = 0", "step_timeout_s"),
+            ("unclaimed = \"eat\"", "eat"),
+            ("port = 70000", "port"),
+            ("jobs = ", "line 3"),
+        ] {
+            let text = parse(more, &[]).unwrap_err().to_string();
+            assert!(text.contains(named), "{more}: {text}");
+        }
+        let thing = parse("", &[("JOBS_AGENT_THING", "no/thing")]).unwrap_err();
+        assert!(thing.to_string().contains("`thing`"));
+    }
+
+    #[test]
+    fn the_sample_configuration_is_one() {
+        let sample = include_str!("../packaging/config.toml");
+        let config = Config::parse(sample, Path::new("config.toml"), |_| None).unwrap();
+        assert!(
+            !config.steps.allows_anything(),
+            "a fresh installation does nothing"
+        );
+    }
+}

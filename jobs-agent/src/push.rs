@@ -1,0 +1,416 @@
+//! `config_push`: replaces a configuration file that the operator listed, and takes it back if the
+//! device does not like it.
+//!
+//! ```json
+//! {"operation":"config_push","name":"pump","content":"speed = 3\n"}
+//! ```
+//!
+//! The present file is kept beside it (`.before`, until the next push); the new one takes its place
+//! at once; the file's check command runs; if it fails, the old content is put back. A cut of the
+//! power at any point is followed by the same steps from the last checkpoint, which end the same
+//! way.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::{MetadataExt, fchown},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use jobs_agent_core::{
+    Checkpoint, Details, JobHandler, JobPort, Offer, OperationTag, Outcome, Reason, Refusal,
+};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::durable;
+
+/// The operation's name.
+pub const OPERATION: &str = "config_push";
+
+/// Longest wait for a check, unless the configuration says otherwise, seconds: a service that
+/// restarts.
+const CHECK_TIMEOUT_S: u64 = 60;
+
+/// Version of the checkpoint: its first byte.
+const FORMAT: u8 = 1;
+
+/// Which files may be replaced; none unless listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushPolicy {
+    /// The files, by the name under which documents call them.
+    pub files: BTreeMap<String, PushedFile>,
+}
+
+/// A file that may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// A command, word by word, that ends with 0 if the device accepts the new file; the file's
+    /// path is its last argument. Full path first. None: every content is good.
+    #[serde(default)]
+    pub check: Vec<String>,
+    /// How long the check may take, seconds.
+    #[serde(default = "check_timeout_s")]
+    pub check_timeout_s: u64,
+}
+
+const fn check_timeout_s() -> u64 {
+    CHECK_TIMEOUT_S
+}
+
+/// Replaces configuration files.
+#[derive(Clone, Debug)]
+pub struct ConfigPush {
+    policy: PushPolicy,
+}
+
+/// What [`ConfigPush`] read out of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushPlan {
+    file: PushedFile,
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    name: String,
+    content: String,
+}
+
+impl ConfigPush {
+    /// Works under this policy.
+    #[must_use]
+    pub fn new(policy: PushPolicy) -> Self {
+        Self { policy }
+    }
+
+    async fn replace<P: JobPort>(&self, plan: &PushPlan, port: &mut P) -> Outcome {
+        let path = &plan.file.path;
+        let kept = beside(path, ".before");
+        if let Err(error) = keep(path, &kept) {
+            return failed(&format!("{}: {error}", path.display()));
+        }
+        // From here on the old content is in `.before`, whatever happens to the file.
+        let Ok(checkpoint) = Checkpoint::new(&[FORMAT]) else {
+            return failed("no room for a checkpoint");
+        };
+        if let Err(stopped) = port.checkpoint(checkpoint.with_document()).await {
+            return failed(&format!(
+                "stopped ({:?}) before the file was touched",
+                stopped.0
+            ));
+        }
+        self.put(plan, &kept, port).await
+    }
+
+    /// The second half: the old content is kept, and durable.
+    async fn put<P: JobPort>(&self, plan: &PushPlan, kept: &Path, port: &mut P) -> Outcome {
+        let path = &plan.file.path;
+        if let Err(error) = write(path, plan.content.as_bytes()) {
+            return failed(&format!("{}: {error}", path.display()));
+        }
+        let checked = tokio::select! {
+            checked = check(&plan.file) => checked,
+            reason = port.stopped() => Err(format!("stopped ({reason:?})")),
+        };
+        let Err(why) = checked else {
+            let bytes = plan.content.len().to_string();
+            return Outcome::Succeeded(Details::new().with("bytes", &bytes));
+        };
+        match roll_back(path, kept) {
+            Ok(()) => failed(&format!("{why}; the old file is back")),
+            Err(error) => failed(&format!(
+                "{why}; and the old file could not be put back: {error}"
+            )),
+        }
+    }
+}
+
+impl JobHandler for ConfigPush {
+    type Plan = PushPlan;
+
+    fn plan(&self, offer: &Offer<'_>) -> Result<(OperationTag, PushPlan), Refusal> {
+        let named = offer.document.str_field(jobs_agent_core::OPERATION_KEY);
+        if self.policy.files.is_empty() || !named.is_some_and(|name| name.eq_str(OPERATION)) {
+            return Err(Refusal::Unknown);
+        }
+        let document: Document = serde_json::from_slice(offer.document.0)
+            .map_err(|error| Refusal::Reject(Reason::new(&format!("job document: {error}"))))?;
+        let Some(file) = self.policy.files.get(&document.name) else {
+            let text = format!("no file {:?} may be replaced on this device", document.name);
+            return Err(Refusal::Reject(Reason::new(&text)));
+        };
+        let plan = PushPlan {
+            file: file.clone(),
+            content: document.content,
+        };
+        Ok((OperationTag::of(OPERATION), plan))
+    }
+
+    async fn run<P: JobPort>(&self, plan: PushPlan, port: &mut P) -> Outcome {
+        self.replace(&plan, port).await
+    }
+
+    async fn resume<P: JobPort>(
+        &self,
+        _: OperationTag,
+        from: &Checkpoint,
+        plan: Option<PushPlan>,
+        port: &mut P,
+    ) -> Outcome {
+        match (from.bytes(), plan) {
+            ([FORMAT], Some(plan)) => {
+                let kept = beside(&plan.file.path, ".before");
+                self.put(&plan, &kept, port).await
+            }
+            _ => failed("the checkpoint is of another version of this agent"),
+        }
+    }
+}
+
+fn failed(why: &str) -> Outcome {
+    Outcome::failed(&agent_std::redact::redact(why))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Keeps the present content and says so by being there: without a kept file there was none.
+fn keep(path: &Path, kept: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let text = "is no regular file; links are not followed";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+        Ok(found) => durable::replace_as(kept, &fs::read(path)?, |new| like(new, &found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::remove_file(kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the file; owner and mode stay.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => durable::replace_as(path, content, |new| like(new, &found)),
+        Err(_) => durable::replace(path, content),
+    }
+}
+
+fn like(new: &File, old: &fs::Metadata) -> io::Result<()> {
+    let me = rustix::process::geteuid();
+    if me.is_root() || old.uid() != me.as_raw() {
+        fchown(new, Some(old.uid()), Some(old.gid()))?;
+    }
+    new.set_permissions(old.permissions())
+}
+
+/// Puts the kept content back. What was kept stays: after a cut of the power in the middle of a
+/// job this runs again.
+fn roll_back(path: &Path, kept: &Path) -> io::Result<()> {
+    match fs::read(kept) {
+        Ok(content) => write(path, &content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
+
+async fn check(file: &PushedFile) -> Result<(), String> {
+    let Some((program, args)) = file.check.split_first() else {
+        return Ok(());
+    };
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .arg(&file.path)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let limit = Duration::from_secs(file.check_timeout_s);
+    match tokio::time::timeout(limit, command.status()).await {
+        Err(_) => Err(format!(
+            "the check took longer than {} s",
+            file.check_timeout_s
+        )),
+        Ok(Err(error)) => Err(format!("the check cannot be started: {error}")),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("the check refused the new file ({status})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobs_agent_core::{Attempt, Progress, StopReason, Stopped};
+
+    use super::*;
+
+    /// A port whose power is cut at the first checkpoint, if that is wanted.
+    struct Port {
+        stop: Option<StopReason>,
+        checkpoints: u32,
+    }
+
+    impl JobPort for Port {
+        async fn checkpoint(&mut self, _: Checkpoint) -> Result<(), Stopped> {
+            self.checkpoints += 1;
+            Ok(())
+        }
+
+        fn report(&mut self, _: Progress) {}
+
+        fn stop_requested(&self) -> Option<StopReason> {
+            self.stop
+        }
+
+        async fn stopped(&mut self) -> StopReason {
+            match self.stop {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
+        }
+
+        fn deadline_ms(&self) -> Option<u64> {
+            None
+        }
+
+        fn attempt(&self) -> Attempt {
+            Attempt { number: 1, last: 3 }
+        }
+
+        fn job_id(&self) -> &str {
+            "push"
+        }
+    }
+
+    fn port() -> Port {
+        Port {
+            stop: None,
+            checkpoints: 0,
+        }
+    }
+
+    fn plan(path: &Path, check: &[&str]) -> PushPlan {
+        PushPlan {
+            file: PushedFile {
+                path: path.to_owned(),
+                check: check.iter().map(|&word| word.to_owned()).collect(),
+                check_timeout_s: 5,
+            },
+            content: "new".into(),
+        }
+    }
+
+    async fn push(plan: PushPlan, port: &mut Port) -> Outcome {
+        ConfigPush::new(PushPolicy::default()).run(plan, port).await
+    }
+
+    fn reason(outcome: &Outcome) -> &str {
+        match outcome {
+            Outcome::Failed(details) => details.iter().next().unwrap().1,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_passes_its_check_is_replaced_and_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let outcome = push(plan(&path, &["/bin/grep", "-q", "new"]), &mut port()).await;
+        assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_fails_its_check_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "old").unwrap();
+        let outcome = push(plan(&path, &["/bin/grep", "-q", "old"]), &mut port()).await;
+        assert!(
+            reason(&outcome).contains("the old file is back"),
+            "{outcome:?}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_not_there_is_gone_again_after_a_refusal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        push(plan(&path, &["/bin/false"]), &mut port()).await;
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_canceled_during_the_check_takes_the_file_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "old").unwrap();
+        let mut port = Port {
+            stop: Some(StopReason::Canceled),
+            checkpoints: 0,
+        };
+        let outcome = push(plan(&path, &["/bin/sleep", "60"]), &mut port).await;
+        assert!(reason(&outcome).contains("Canceled"), "{outcome:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+
+    #[tokio::test]
+    async fn a_cut_after_the_roll_back_does_not_lose_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "old").unwrap();
+        let plan = plan(&path, &["/bin/false"]);
+        push(plan.clone(), &mut port()).await;
+        // Rolled back, and the outcome was not yet durable: the job is resumed.
+        for _ in 0..2 {
+            let pusher = ConfigPush::new(PushPolicy::default());
+            let from = Checkpoint::new(&[FORMAT]).unwrap();
+            let tag = OperationTag::of(OPERATION);
+            pusher
+                .resume(tag, &from, Some(plan.clone()), &mut port())
+                .await;
+            assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_in_the_place_of_the_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("c")).unwrap();
+        let mut port = port();
+        let outcome = push(plan(&dir.path().join("c"), &[]), &mut port).await;
+        assert!(reason(&outcome).contains("links are not followed"));
+        assert_eq!(
+            (
+                fs::read_to_string(&victim).unwrap().as_str(),
+                port.checkpoints
+            ),
+            ("mine", 0)
+        );
+    }
+}

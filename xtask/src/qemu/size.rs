@@ -1,0 +1,253 @@
+//! What the firmware weighs, and whose code it is.
+//!
+//! Each instruction counts for the crate whose source line it comes from, also where it was
+//! inlined into another crate's function. Generic code of the language and of small helper crates
+//! counts for whoever called it: a `memcpy` of the agent is the agent's. What no line is known for
+//! counts as the compiler's.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use super::{
+    bench::firmware,
+    device::{TARGETS, Target},
+};
+use crate::run::{captured, command, root};
+
+/// Around the table in the example's README.
+const START: &str = "<!-- size: written by `cargo xtask qemu --size` -->\n";
+const END: &str = "<!-- size: end -->";
+
+/// Change that is not worth a word: one part in this many.
+const MARGIN: u32 = 33;
+
+/// Lines of the table: a name, and the folders or crates that belong to it.
+const OWNERS: [(&str, &[&str]); 8] = [
+    ("`jobs-agent-core`", &["jobs-agent-core"]),
+    ("`jobs-proto`", &["jobs-proto"]),
+    ("`agent-embassy`", &["agent-embassy"]),
+    ("handlers", &["handlers", "qemu-cortex-m/firmware"]),
+    ("MQTT (`minimq`)", &["minimq", "serde_core"]),
+    (
+        "TCP/IP (`embassy-net`, `smoltcp`)",
+        &["smoltcp", "embassy-net", "managed", "byteorder"],
+    ),
+    ("flash log (`sequential-storage`)", &["sequential-storage"]),
+    ("everything else: executor, drivers, compiler", &[]),
+];
+
+/// How many of the owners, from the first, are the agent.
+const AGENT: usize = 3;
+
+/// Crates of generic code, which counts for its caller.
+const HELPERS: [&str; 5] = [
+    "heapless",
+    "embassy-futures",
+    "embassy-sync",
+    "critical-section",
+    "embedded-io-async",
+];
+
+/// The numbers of one target, in the order of the table's lines, bytes.
+type Weights = Vec<u32>;
+
+/// Weighs the built firmware and writes the table into the README.
+pub(super) fn write() -> Result<(), String> {
+    let table = table(&weights()?);
+    print!("\n{table}");
+    let text = readme()?;
+    let (before, _, after) = split(&text)?;
+    let text = format!("{before}{START}{table}{END}{after}");
+    fs::write(path(), text).map_err(|error| format!("README.md: {error}"))
+}
+
+/// Weighs the built firmware and compares it with the table in the README.
+///
+/// # Errors
+/// What differs by more than the margin.
+pub(super) fn check() -> Result<String, String> {
+    let fresh = table(&weights()?);
+    let text = readme()?;
+    let (_, written, _) = split(&text)?;
+    let (old, new) = (numbers(written), numbers(&fresh));
+    if old.len() != new.len() {
+        return Err("README.md has another table: cargo xtask qemu --size".into());
+    }
+    for (old, new) in old.iter().zip(&new) {
+        if old.abs_diff(*new) > old / MARGIN {
+            return Err(format!(
+                "README.md says {old}, it is {new}: cargo xtask qemu --size\n{fresh}"
+            ));
+        }
+    }
+    Ok(format!("as in README.md, within one part in {MARGIN}"))
+}
+
+fn weights() -> Result<Vec<Weights>, String> {
+    TARGETS.into_iter().map(weigh).collect()
+}
+
+/// Flash and RAM of the whole, the agent's part of the code, and every owner's.
+fn weigh(target: Target) -> Result<Weights, String> {
+    let image = firmware(target, false);
+    let image = image.to_string_lossy();
+    let sections = sections(&image)?;
+    let sum = |names: &[&str]| -> u32 {
+        let of = |name: &&str| sections.get(*name).map_or(0, |(len, _)| *len);
+        names.iter().map(of).sum()
+    };
+    let flash = sum(&[".vector_table", ".text", ".rodata", ".data"]);
+    let ram = sum(&[".data", ".bss", ".uninit"]);
+    let (len, start) = sections.get(".text").ok_or("the image has no code")?;
+    let owners = owners(&image, *start, *len)?;
+    let agent = owners.iter().take(AGENT).sum();
+    Ok([vec![flash, ram, agent], owners].concat())
+}
+
+/// Length and address of each section.
+fn sections(image: &str) -> Result<BTreeMap<String, (u32, u32)>, String> {
+    let output = captured(&mut command("arm-none-eabi-size", &["-A", image]))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let section = |line: &str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?.to_string();
+        let len = words.next()?.parse().ok()?;
+        Some((name, (len, words.next()?.parse().ok()?)))
+    };
+    Ok(text.lines().filter_map(section).collect())
+}
+
+/// Bytes of code by owner.
+fn owners(image: &str, start: u32, len: u32) -> Result<Weights, String> {
+    let mut addr2line = Command::new("arm-none-eabi-addr2line")
+        .args(["--inlines", "--addresses", "--exe", image])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("arm-none-eabi-addr2line: {error}"))?;
+    let mut stdin = addr2line.stdin.take().ok_or("no standard input")?;
+    // In a thread of its own: it answers while it is asked.
+    let asking = std::thread::spawn(move || {
+        let addresses = (start..start + len).step_by(2);
+        let asked: String = addresses.map(|address| format!("{address:#x}\n")).collect();
+        stdin.write_all(asked.as_bytes())
+    });
+    let output = addr2line.wait_with_output().map_err(|e| e.to_string())?;
+    asking
+        .join()
+        .map_err(|_| "no addresses were asked for")?
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let own = root().to_string_lossy().into_owned();
+    let mut owners = vec![0; OWNERS.len()];
+    // Each address is followed by its lines, the innermost first.
+    for answer in text.split("0x").skip(1) {
+        let lines = answer.lines().skip(1);
+        let mut crates = lines.map(|line| crate_of(line, &own));
+        let owner = crates.find(|found| !is_generic(found));
+        let nth = OWNERS
+            .iter()
+            .position(|(_, crates)| owner.as_ref().is_some_and(|owner| crates.contains(owner)));
+        if let Some(bytes) = owners.get_mut(nth.unwrap_or(OWNERS.len() - 1)) {
+            *bytes += 2;
+        }
+    }
+    Ok(owners)
+}
+
+fn is_generic(owner: &str) -> bool {
+    owner.is_empty() || HELPERS.contains(&owner)
+}
+
+/// The crate a source file belongs to; empty for the language's own.
+fn crate_of<'l>(line: &'l str, own: &str) -> &'l str {
+    if let Some((_, rest)) = line.split_once("/registry/src/") {
+        // index/name-version/…
+        let folder = rest.split('/').nth(1).unwrap_or_default();
+        return folder.rsplit_once('-').map_or(folder, |(name, _)| name);
+    }
+    let Some((_, rest)) = line.split_once(own) else {
+        return "";
+    };
+    let rest = rest.trim_start_matches('/');
+    let rest = rest.strip_prefix("examples/").unwrap_or(rest);
+    rest.split_once("/src/").map_or("", |(folder, _)| folder)
+}
+
+fn table(weights: &[Weights]) -> String {
+    let mut text = String::from("| bytes, `opt-level = \"z\"`, fat LTO |");
+    for target in TARGETS {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " `{}` |", target.triple);
+    }
+    let _ = write!(text, "\n|---|{}\n", "---:|".repeat(TARGETS.len()));
+    let whole = [
+        "flash, the whole firmware",
+        "RAM, static (buffers and futures; no stack)",
+        "code of the agent: the next three",
+    ];
+    let names = whole.into_iter().chain(OWNERS.map(|(name, _)| name));
+    for (nth, name) in names.enumerate() {
+        let _ = write!(text, "| {name} |");
+        for weights in weights {
+            let _ = write!(text, " {} |", weights.get(nth).copied().unwrap_or(0));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The numbers in the cells of a table.
+fn numbers(table: &str) -> Vec<u32> {
+    let cells = table.split('|');
+    cells.filter_map(|cell| cell.trim().parse().ok()).collect()
+}
+
+fn split(text: &str) -> Result<(&str, &str, &str), String> {
+    let parts = text.split_once(START).and_then(|(before, rest)| {
+        let (table, after) = rest.split_once(END)?;
+        Some((before, table, after))
+    });
+    parts.ok_or_else(|| "README.md has no place for the table".into())
+}
+
+fn path() -> PathBuf {
+    root().join("examples/qemu-cortex-m/README.md")
+}
+
+fn readme() -> Result<String, String> {
+    fs::read_to_string(path()).map_err(|error| format!("README.md: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_for_the_crate_of_its_source() {
+        let of = |line| crate_of(line, "/home/me/jobs");
+        let net = "/home/me/.cargo/registry/src/index-1949cf/embassy-net-0.9.1/src/tcp.rs:7";
+        assert_eq!(of(net), "embassy-net");
+        let own = "/home/me/jobs/examples/qemu-cortex-m/firmware/src/net.rs:3";
+        assert_eq!(of(own), "qemu-cortex-m/firmware");
+        assert_eq!(
+            of("/home/me/jobs/jobs-agent-core/src/poll.rs:3"),
+            "jobs-agent-core"
+        );
+        assert_eq!(of("/rustc/0a1b/library/core/src/option.rs:1"), "");
+    }
+
+    #[test]
+    fn the_numbers_of_a_table_are_read_as_they_were_written() {
+        let weights = vec![vec![1; 3 + OWNERS.len()], vec![2; 3 + OWNERS.len()]];
+        let read = numbers(&table(&weights));
+        assert_eq!(read.len(), 2 * (3 + OWNERS.len()));
+        assert_eq!(read.first_chunk(), Some(&[1, 2, 1]));
+    }
+}
