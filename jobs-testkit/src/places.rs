@@ -13,6 +13,19 @@ pub struct Places {
     seen: BTreeMap<&'static str, usize>,
 }
 
+/// How many places were met, and how often the rarest.
+impl std::fmt::Display for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let met = Self::ALL.len() - self.missed().count();
+        write!(f, "{met} of {} places met", Self::ALL.len())?;
+        let rarest = Self::ALL.into_iter().min_by_key(|place| self.count(place));
+        if let Some(place) = rarest {
+            write!(f, ", the rarest {} times ({place})", self.count(place))?;
+        }
+        Ok(())
+    }
+}
+
 impl Places {
     /// Every place that random stories are to come to. A superseded record is counted too, and too
     /// rare to be asked for.

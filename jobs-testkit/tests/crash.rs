@@ -58,6 +58,7 @@ fn all_slot_counts(story: &Scenario, check: impl Fn(&Report, &str) + Copy) {
     let played = crash_everywhere::<1>(story, check)
         + crash_everywhere::<2>(story, check)
         + crash_everywhere::<8>(story, check);
+    println!("crashes: {}: {played} played", story.name);
     assert!(
         played > 300,
         "{}: only {played} crashes were played",

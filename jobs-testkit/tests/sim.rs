@@ -29,6 +29,7 @@ fn random_stories_come_to_every_interesting_place() {
     for seed in 0..PLACES_SEEDS {
         places.visit(&sim::play(seed).report);
     }
+    println!("places: {PLACES_SEEDS} random stories: {places}");
     let missed: Vec<_> = places.missed().collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
 }

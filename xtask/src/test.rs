@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    bench, chaos, mutants, panics,
+    bench, boards, chaos, qemu,
     run::{captured, cargo, root, step, target},
-    size, tools,
+    size, tools, verify,
 };
 
 /// The crates that must not know of an operating system.
@@ -20,13 +20,14 @@ pub(crate) fn all() -> Result<(), String> {
     purity()?;
     tools::targets()?;
     bare_metal()?;
-    panics::all()?;
     lints()?;
+    verify::all()?;
     tests()?;
+    boards::all()?;
+    qemu::all(&[])?;
     size::all(false)?;
     bench::all(&[])?;
     chaos::all(&[])?;
-    mutants::all()?;
     documentation()?;
     msrv()?;
     println!("\nxtask: everything holds");
@@ -47,58 +48,29 @@ fn lints() -> Result<(), String> {
     step("lints", &mut cargo(&args))
 }
 
-/// The small crates first and by themselves, so that no other crate's features leak in.
+/// What `verify` has not run: nothing is run twice. The small crates by themselves, so that no
+/// other crate's features leak in.
 fn tests() -> Result<(), String> {
-    let small = [
-        "test",
-        "--locked",
-        "-p",
-        "jobs-proto",
-        "-p",
-        "jobs-agent-core",
-        "-p",
-        "jobs-testkit",
-    ];
-    step(
-        "tests: protocol, core, crash exploration",
-        &mut cargo(&small),
+    let run = |name: &str, args: &[&str]| {
+        let args = [&["test", "--locked"], args].concat();
+        step(&format!("tests: {name}"), &mut cargo(&args))
+    };
+    let small = ["-p", "jobs-proto", "-p", "jobs-agent-core"];
+    run("protocol and core without features", &small)?;
+    run("emulator", &["-p", "jobs-emulator"])?;
+    run(
+        "Linux adapter",
+        &["-p", "agent-std", "--", "--skip", verify::FILES],
     )?;
-    let features = [
-        "test",
-        "--locked",
-        "-p",
-        "jobs-proto",
-        "-p",
-        "jobs-agent-core",
-        "--all-features",
-    ];
-    step(
-        "tests: protocol and core with all features",
-        &mut cargo(&features),
+    run("gateway program", &["-p", "jobs-agent"])?;
+    run(
+        "board adapter",
+        &["-p", "agent-embassy", "--", "--skip", verify::FLASH],
     )?;
-    step(
-        "tests: emulator",
-        &mut cargo(&["test", "--locked", "-p", "jobs-emulator"]),
-    )?;
-    step(
-        "tests: Linux adapter",
-        &mut cargo(&["test", "--locked", "-p", "agent-std"]),
-    )?;
-    step(
-        "tests: gateway program",
-        &mut cargo(&["test", "--locked", "-p", "jobs-agent"]),
-    )?;
-    step(
-        "tests: board adapter",
-        &mut cargo(&["test", "--locked", "-p", "agent-embassy"]),
-    )?;
-    let examples = [
-        "test", "--locked", "-p", "handlers", "-p", "gateway", "-p", "xtask",
-    ];
-    step(
-        "tests: examples, the main job end to end",
-        &mut cargo(&examples),
-    )
+    let boards = ["-p", "board-tls", "-p", "board-parts", "--all-features"];
+    run("TLS and handlers for boards", &boards)?;
+    let examples = ["-p", "handlers", "-p", "gateway", "-p", "xtask"];
+    run("examples, the main job end to end", &examples)
 }
 
 fn bare_metal() -> Result<(), String> {

@@ -7,6 +7,7 @@
 //! - **two copies**, because an erase that is cut short leaves any bits in its page, and repairing
 //!   one log after that can lose records without a word. A cut hits one log; the other is whole,
 //!   and the first call after it brings both in line;
+//! - **every write is read back** before it counts;
 //! - **words of four bytes** at least. On flash with smaller words (RP2040) a log can lose a
 //!   record that it has acknowledged (tweedegolf/sequential-storage#136); [`Word4`] closes that,
 //!   and a flash with smaller words is refused at compile time;
@@ -35,6 +36,9 @@ use crate::board::BOOT_SLOT;
 
 /// Smallest word of a flash under a log, bytes: below, it can lose what it acknowledged.
 pub const WORD_LEN_MIN: usize = 4;
+
+/// No slot of jobs, and not that of boots: written to see whether a log can be written.
+const PROBE_SLOT: u8 = BOOT_SLOT - 1;
 
 /// One durable record for each slot, in a range of NOR flash that belongs to this store alone.
 ///
@@ -153,32 +157,80 @@ impl<F: NorFlash> FlashStore<F> {
     /// Compares the two copies if a power cut, a failure or a dropped future may have come between
     /// them, and brings the one that lags or is damaged in line with the other.
     ///
-    /// At most one is: a change touches the second log only when it is whole in the first, and
-    /// nothing else is changed before this was done.
+    /// At most one is: a change goes to the second log only when it is whole in the first, and
+    /// nothing else is changed before this was done. Which one it can be shows in the versions,
+    /// and only that one is written to here: were the power cut again, the other would be whole.
     async fn align(&mut self) -> Result<(), FlashError<F::Error>> {
         if self.in_line {
             return Ok(());
         }
         let [first, second] = self.logs.clone();
+        let (mut first_leads, mut second_leads) = (false, false);
         for key in self.keys() {
             match (
                 self.version(&first, key).await,
                 self.version(&second, key).await,
             ) {
-                (Ok(one), Ok(other)) if one > other => self.copy(&first, &second, key).await?,
-                (Ok(one), Ok(other)) if one < other => self.copy(&second, &first, key).await?,
-                (Ok(_), Ok(_)) => {}
-                (Err(LogError::Unreadable), Ok(_)) => self.rebuild(&first, &second).await?,
-                (Ok(_), Err(LogError::Unreadable)) => self.rebuild(&second, &first).await?,
+                (Ok(one), Ok(other)) => {
+                    first_leads |= one > other;
+                    second_leads |= one < other;
+                }
                 (Err(LogError::Flash(error)), _) | (_, Err(LogError::Flash(error))) => {
                     return Err(FlashError::Flash(error));
+                }
+                (Err(LogError::Unreadable), Ok(_)) => {
+                    self.rebuild(&first, &second).await?;
+                    second_leads = true;
+                    break;
+                }
+                (Ok(_), Err(LogError::Unreadable)) => {
+                    self.rebuild(&second, &first).await?;
+                    first_leads = true;
+                    break;
                 }
                 (Err(LogError::Unreadable), Err(LogError::Unreadable)) => {
                     return Err(FlashError::Unreadable);
                 }
             }
         }
+        if first_leads && !second_leads {
+            self.mend(&second, &first).await?;
+        } else {
+            self.mend(&first, &second).await?;
+        }
         self.in_line = true;
+        Ok(())
+    }
+
+    /// Repairs a log that may be damaged, and copies from the whole one what it lacks.
+    async fn mend(&mut self, log: &Log, whole: &Log) -> Result<(), FlashError<F::Error>> {
+        // A log is repaired when it is written to, and may lose records by that: so write, then
+        // compare.
+        let probe = Item {
+            version: 0,
+            record: &[],
+        };
+        let written = log
+            .store(&mut self.flash, PROBE_SLOT, &probe, &mut self.buffer)
+            .await;
+        if matches!(written, Err(LogError::Unreadable)) {
+            return Ok(self.rebuild(log, whole).await?);
+        }
+        written?;
+        for key in self.keys() {
+            match self.version(log, key).await {
+                Ok(version) if version < self.version(whole, key).await? => {
+                    let copied = self.copy(whole, log, key).await;
+                    if matches!(copied, Err(LogError::Unreadable)) {
+                        return Ok(self.rebuild(log, whole).await?);
+                    }
+                    copied?;
+                }
+                Ok(_) => {}
+                Err(LogError::Unreadable) => return Ok(self.rebuild(log, whole).await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 

@@ -23,6 +23,9 @@ const WORD_LEN_MAX: usize = 32;
 pub(super) const BUFFER_LEN: usize =
     (KEY_LEN + VERSION_LEN + RECORD_LEN_MAX).next_multiple_of(WORD_LEN_MAX);
 
+/// The map of sequential-storage over a flash that is lent.
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
+
 /// Some flash drivers move whole words between RAM and flash.
 #[repr(align(4))]
 pub(super) struct Buffer(pub(super) [u8; BUFFER_LEN]);
@@ -86,13 +89,10 @@ impl Log {
         Self { range }
     }
 
-    fn map<'f, F: NorFlash>(
+    pub(super) fn map<'f, F: NorFlash>(
         &self,
         flash: &'f mut F,
-    ) -> Result<
-        MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>,
-        LogError<F::Error>,
-    > {
+    ) -> Result<Map<'f, F>, LogError<F::Error>> {
         let config = MapConfig::try_new(self.range.clone()).map_err(|_| LogError::Unreadable)?;
         Ok(MapStorage::new(flash, config, Cache::new_uncached()))
     }
@@ -109,7 +109,7 @@ impl Log {
         found.map_err(sorted)
     }
 
-    /// Appends an item.
+    /// Appends an item and reads it back: a page may look erased and not be.
     pub(super) async fn store<F: NorFlash>(
         &self,
         flash: &mut F,
@@ -119,7 +119,12 @@ impl Log {
     ) -> Result<(), LogError<F::Error>> {
         let mut map = self.map(flash)?;
         let stored = map.store_item(&mut buffer.0, &key, item).await;
-        stored.map_err(sorted)
+        stored.map_err(sorted)?;
+        if self.fetch(flash, key, buffer).await? == Some(*item) {
+            Ok(())
+        } else {
+            Err(LogError::Unreadable)
+        }
     }
 
     /// Erases all pages.

@@ -18,7 +18,7 @@ use super::WORD_LEN_MIN;
 /// that no two records ever begin in one word.
 #[derive(Clone, Debug)]
 pub struct Word4<F> {
-    flash: F,
+    pub(super) flash: F,
 }
 
 /// What a [`Word4`] flash refuses, or the flash below it.
@@ -61,7 +61,7 @@ impl<F> Word4<F> {
 }
 
 const fn aligned<E>(offset: u32, len: usize) -> Result<(), Word4Error<E>> {
-    if offset % 4 == 0 && len % WORD_LEN_MIN == 0 {
+    if offset.is_multiple_of(4) && len.is_multiple_of(WORD_LEN_MIN) {
         Ok(())
     } else {
         Err(Word4Error::NotAligned)

@@ -171,7 +171,7 @@ impl<const WORD: usize, const PAGE: usize> Nor<WORD, PAGE> {
         let start = offset as usize;
         if self.dead {
             Err(NorError::Dead)
-        } else if start % unit != 0 || len % unit != 0 {
+        } else if !start.is_multiple_of(unit) || !len.is_multiple_of(unit) {
             Err(NorError::NotAligned)
         } else if start + len > self.bytes.len() {
             Err(NorError::OutOfBounds)
@@ -256,7 +256,7 @@ impl<const WORD: usize, const PAGE: usize> NorFlash for Nor<WORD, PAGE> {
             if self.bytes[place] & bytes[done] != bytes[done] {
                 return Err(NorError::NotErased);
             }
-            if place % WORD == 0 {
+            if place.is_multiple_of(WORD) {
                 let programs = &mut self.programs[place / WORD];
                 *programs += 1;
                 self.programs_max = self.programs_max.max(*programs);
