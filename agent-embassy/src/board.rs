@@ -49,17 +49,30 @@ pub async fn start_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boo
     let mut bytes = [0; COUNT_LEN];
     let counted = match store.load(BOOT_SLOT, &mut bytes).await {
         Ok(Some(COUNT_LEN)) => u64::from_le_bytes(bytes),
+        // What is there is no count.
         Ok(_) => 0,
-        Err(error) if error.kind() == StoreErrorKind::Corrupted => {
-            error!("the record store is damaged: emptied");
-            store.reset().await?;
+        Err(error) if error.kind() == StoreErrorKind::TooLong => 0,
+        Err(error) => {
+            emptied(store, error).await?;
             0
         }
-        Err(error) => return Err(error),
     };
     let count = counted.wrapping_add(1);
-    store.save(BOOT_SLOT, &count.to_le_bytes()).await?;
+    if let Err(error) = store.save(BOOT_SLOT, &count.to_le_bytes()).await {
+        // Damage can show only when something is written.
+        emptied(store, error).await?;
+        store.save(BOOT_SLOT, &count.to_le_bytes()).await?;
+    }
     Ok(boot_of(count, noise))
+}
+
+/// Empties a store that is damaged; any other error is passed on.
+async fn emptied<S: RecordStore>(store: &mut S, error: S::Error) -> Result<(), S::Error> {
+    if error.kind() != StoreErrorKind::Corrupted {
+        return Err(error);
+    }
+    error!("the record store is damaged: emptied, the service offers the jobs again");
+    store.reset().await
 }
 
 /// The identity of boot number `count`.

@@ -1,6 +1,6 @@
 //! One agent in one task.
 
-use core::convert::Infallible;
+use core::{convert::Infallible, pin::pin};
 
 use embassy_futures::select::{Either, select, select_array};
 use jobs_agent_core::{Boot, Config, JobHandler};
@@ -94,7 +94,10 @@ where
             handlers,
         } = &mut self.parts;
         let handlers = &*handlers;
-        let workers = core::array::from_fn::<_, JOBS, _>(|slot| work(handlers, &desk, slot));
+        // Pinned where they are made: each move of these futures is a copy on the stack.
+        let workers = pin!(select_array(core::array::from_fn::<_, JOBS, _>(|slot| {
+            work(handlers, &desk, slot)
+        })));
         let mut driver = Driver::new(
             &desk,
             handlers,
@@ -103,7 +106,8 @@ where
             self.room.scratch,
             Backoff::new(boot.entropy),
         );
-        match select(select_array(workers), driver.run(link)).await {
+        let driving = pin!(driver.run(link));
+        match select(workers, driving).await {
             Either::First((never, _)) | Either::Second(never) => match never {},
         }
     }

@@ -14,7 +14,7 @@ use agent_embassy::{
 };
 use embassy_futures::select::{Either, select};
 use handlers::{Files, Reboot, RelativePath, WriteFile, operation};
-use jobs_emulator::model::ExecutionStatus::{self, InProgress, Succeeded};
+use jobs_emulator::model::ExecutionStatus::{self, InProgress, Rejected, Succeeded};
 use jobs_emulator::{Cut, Emulator, Faults, Options, PacketKind};
 use serde_json::{Value, json};
 use support::tcp::{Tcp, let_time_pass};
@@ -54,6 +54,7 @@ struct Lab {
     emulator: Emulator,
     store: RamStore<3>,
     reset: Cell<bool>,
+    config: Config<'static>,
 }
 
 impl Lab {
@@ -67,6 +68,7 @@ impl Lab {
             emulator,
             store: RamStore::new(),
             reset: Cell::new(false),
+            config: Config::new(ThingName::new(THING).unwrap()),
         }
     }
 
@@ -88,7 +90,7 @@ impl Lab {
         until: impl AsyncFn(&Emulator, &Cell<bool>),
     ) {
         let boot = start_boot(&mut self.store, 7).await.unwrap();
-        let config = Config::new(ThingName::new(THING).unwrap());
+        let config = self.config;
         let mut resources = Box::new(AgentResources::<1, RX, TX_LEN_MIN>::new());
         let lent = resources.lend();
         let tcp = Tcp(self.emulator.mqtt_addr());
@@ -222,4 +224,48 @@ async fn a_session_is_resumed_and_a_lost_one_made_anew() {
         }
     })
     .await;
+}
+
+/// A job with a document of about this size ends with this status on a board with `RX` bytes.
+async fn with_document<const RX: usize>(bytes: usize, wanted: ExecutionStatus) -> Lab {
+    let mut lab = Lab::new().await;
+    // The default waits for ten seconds, three times.
+    lab.config.reply_timeout_ms = 1_000;
+    lab.config.backoff.base_ms = 100;
+    let log = Rc::new(RefCell::new(Vec::new()));
+    lab.boot::<RX>(Work::logging(log), async |emulator, _| {
+        until(|| asked_next(emulator)).await;
+        let padding = "x".repeat(bytes);
+        let large = json!({"operation": "steps", "steps": 0, "padding": padding});
+        let small = json!({"operation": "steps", "steps": 0});
+        for (id, document) in [("large", large), ("small", small)] {
+            emulator
+                .with_service(|service, now| service.create_job(now, id, &[THING], &document))
+                .unwrap();
+        }
+        until(|| status(emulator, "small") == Some(Succeeded)).await;
+    })
+    .await;
+    assert_eq!(lab.status("large"), Some(wanted));
+    lab
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_32_kib_is_taken_by_a_board_with_room_for_it() {
+    // The largest document of AWS, its envelope, and little else.
+    with_document::<33_792>(32_700, Succeeded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_do_not_fit_are_rejected_with_a_reason_and_hold_up_nothing() {
+    for bytes in [4_096, 32_700] {
+        let lab = with_document::<4_096>(bytes, Rejected).await;
+        let service = lab.emulator.service();
+        let execution = service.execution(THING, "large", None).unwrap();
+        let reason = execution.status_details.unwrap()["reason"].clone();
+        assert_eq!(
+            reason,
+            "job document does not fit this device's receive buffer"
+        );
+    }
 }

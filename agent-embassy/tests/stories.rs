@@ -299,3 +299,69 @@ fn a_connection_that_breaks_is_made_again_within_a_second() {
     assert!(took <= 1_100, "{took} ms");
     assert_eq!(world.state.borrow().net.subscribes, 2);
 }
+
+const DOES_NOT_FIT: &str = "job document does not fit this device's receive buffer";
+
+/// A document with so many bytes of padding.
+fn padded(bytes: usize) -> serde_json::Value {
+    json!({"operation": "steps", "steps": 1, "padding": "x".repeat(bytes)})
+}
+
+#[test]
+fn a_document_that_does_not_fit_is_rejected_within_a_minute() {
+    let mut world = World::new();
+    world.state.borrow_mut().net.packet_max = Some(1_024);
+    let mut created_at = None;
+    world.live::<1>(None, |world| {
+        if idle(world) && created_at.is_none() {
+            created_at = Some(now_ms());
+            world.create_job("large", &padded(1_024));
+            world.create_job("small", &padded(0));
+        }
+        created_at.is_some() && over("small")(world)
+    });
+    assert_eq!(world.status("large"), Rejected);
+    assert_eq!(
+        world.detail("large", "reason").as_deref(),
+        Some(DOES_NOT_FIT)
+    );
+    assert_eq!(world.status("small"), Succeeded);
+    let took = now_ms() - created_at.unwrap();
+    assert!(took < 60_000, "{took} ms");
+}
+
+#[test]
+fn work_begun_by_a_firmware_with_more_room_is_rejected_by_one_with_less() {
+    let mut world = World::new();
+    world.create_job("large", &padded(8_000));
+    // Cut before the first checkpoint: the document is needed again.
+    world.live::<1>(None, |world| world.log().len() == 1);
+    world.state.borrow_mut().net.packet_max = Some(1_024);
+    world.live::<1>(None, over("large"));
+    assert_eq!(world.log(), ["large starts"]);
+    assert_eq!(world.status("large"), Rejected);
+    assert_eq!(
+        world.detail("large", "reason").as_deref(),
+        Some(DOES_NOT_FIT)
+    );
+}
+
+#[test]
+fn a_service_that_is_away_for_an_hour_makes_no_job_rejected() {
+    for begun in [false, true] {
+        let mut world = World::new();
+        world.create_job("j1", &padded(100));
+        if begun {
+            world.live::<1>(None, |world| world.log().len() == 1);
+        }
+        world.state.borrow_mut().net.deaf = true;
+        let back_at = now_ms() + 3_600_000;
+        world.live::<1>(None, |world| {
+            if now_ms() >= back_at {
+                world.state.borrow_mut().net.deaf = false;
+            }
+            over("j1")(world)
+        });
+        assert_eq!(world.status("j1"), Succeeded, "begun: {begun}");
+    }
+}

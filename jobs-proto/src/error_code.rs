@@ -5,7 +5,7 @@ use crate::words::words;
 
 words! {
     /// The names of [`ErrorCode::ALL`] on the wire.
-    CODES, CODE_NAMES, find_code:
+    CODES, find_code, CODE_NAMES:
     "InvalidTopic",
     "InvalidJson",
     "InvalidRequest",

@@ -5,7 +5,7 @@ use crate::words::words;
 
 words! {
     /// The names of [`JobStatus::ALL`] on the wire.
-    STATUSES, STATUS_NAMES, find_status:
+    STATUSES, find_status, STATUS_NAMES:
     "QUEUED",
     "IN_PROGRESS",
     "SUCCEEDED",

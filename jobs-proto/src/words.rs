@@ -11,19 +11,18 @@ pub(crate) type Words = &'static [u8];
 
 pub(crate) const SEPARATOR: u8 = b' ';
 
-/// Declares a list of words, as one text and as an array, and the search in it.
+/// Declares a list of words as one text; where it is wanted, also as an array of texts, and the
+/// search in it.
 macro_rules! words {
-    ($(#[$doc:meta])* $list:ident, $array:ident, $find:ident: $($word:literal),+ $(,)?) => {
+    ($(#[$doc:meta])* $list:ident: $($word:literal),+ $(,)?) => {
         $(#[$doc])*
         pub(crate) const $list: $crate::words::Words = concat!($($word, " "),+).as_bytes();
-
-        /// The same one by one.
-        #[allow(dead_code, reason = "not every list is used in both ways")]
-        pub(crate) const $array: &[&str] = &[$($word),+];
+    };
+    ($(#[$doc:meta])* $list:ident, $find:ident: $($word:literal),+ $(,)?) => {
+        $crate::words::words! { $(#[$doc])* $list: $($word),+ }
 
         /// The number of the word that the text is, with escapes resolved;
         /// [`crate::words::NONE`] if it is none.
-        #[allow(dead_code, reason = "not every list is searched")]
         #[cfg_attr(feature = "fast", inline(always))]
         pub(crate) fn $find(text: $crate::text::EscapedStr<'_>) -> u8 {
             #[cfg(feature = "fast")]
@@ -44,12 +43,18 @@ macro_rules! words {
             $crate::words::find($list, text)
         }
     };
+    ($(#[$doc:meta])* $list:ident, $find:ident, $array:ident: $($word:literal),+ $(,)?) => {
+        $crate::words::words! { $(#[$doc])* $list, $find: $($word),+ }
+
+        /// The same one by one.
+        const $array: &[&str] = &[$($word),+];
+    };
 }
 pub(crate) use words;
 
 words! {
     /// The names of members. The ones that come from the service stand first.
-    MEMBERS, MEMBER_NAMES, find_member:
+    MEMBERS, find_member:
     "clientToken",
     "timestamp",
     "execution",

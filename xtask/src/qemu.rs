@@ -66,6 +66,9 @@ const LONG: Plan = Plan {
 /// Cuts of the firmware that keeps its records badly: enough to meet its erasures.
 const CUTS_NAIVE: usize = 16;
 
+/// Kills of the same: most meet an erasure, which takes longer than all else.
+const KILLS_NAIVE: u32 = 24;
+
 /// Start of the random moments.
 const SEED: u64 = 0x5EED_0001;
 
@@ -207,10 +210,18 @@ fn board(target: Target, service: &Service, folder: &Path, plan: Plan, mut table
         let bench = Bench::new(service, folder, proxy.address());
         seen(network::run(&bench, target, &proxy, Some(&mut mosquitto))?)
     });
-    table.attempt(name, "naive records are found out", || {
-        let bench = Bench::new(service, folder, service.mqtt()).naive();
-        found_out(&cuts::run(&bench, target, Work::Pour, Some(CUTS_NAIVE))?)
+    let naive = Bench::new(service, folder, service.mqtt()).naive();
+    table.attempt(name, "naive records are found out by cuts", || {
+        found_out(&cuts::run(&naive, target, Work::Pour, Some(CUTS_NAIVE))?)
     });
+    table.attempt(
+        name,
+        "naive records are found out by kills",
+        || match kills::run(&naive, target, KILLS_NAIVE, SEED) {
+            Err(fault) => Ok(fault),
+            Ok(shown) => Err(format!("nothing was found out: {shown:?}")),
+        },
+    );
     table
 }
 

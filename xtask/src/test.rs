@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    bench, chaos,
+    bench, boards, chaos, qemu,
     run::{captured, cargo, root, step, target},
     size, tools, verify,
 };
@@ -23,12 +23,13 @@ pub(crate) fn all() -> Result<(), String> {
     lints()?;
     verify::all()?;
     tests()?;
+    boards::all()?;
+    qemu::all(&[])?;
     size::all(false)?;
     bench::all(&[])?;
     chaos::all(&[])?;
     documentation()?;
     msrv()?;
-    // What wants more of the machine (QEMU, mosquitto, more targets) stands here, one line each.
     println!("\nxtask: everything holds");
     Ok(())
 }
@@ -66,6 +67,8 @@ fn tests() -> Result<(), String> {
         "board adapter",
         &["-p", "agent-embassy", "--", "--skip", verify::FLASH],
     )?;
+    let boards = ["-p", "board-tls", "-p", "board-parts", "--all-features"];
+    run("TLS and handlers for boards", &boards)?;
     let examples = ["-p", "handlers", "-p", "gateway", "-p", "xtask"];
     run("examples, the main job end to end", &examples)
 }

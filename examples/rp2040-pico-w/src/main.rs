@@ -4,6 +4,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+mod broker;
 mod nvram;
 mod panic;
 mod setup;
@@ -22,6 +23,8 @@ use embassy_executor::Spawner;
 use embassy_rp::{Peripherals, clocks::RoscRng};
 use handlers::{Reboot, WriteFile, operation};
 use static_cell::StaticCell;
+
+use crate::broker::Broker;
 
 /// Jobs at a time.
 const JOBS: usize = 1;
@@ -48,7 +51,8 @@ async fn agent(spawner: Spawner, p: Peripherals) -> Result<Infallible, &'static 
         pio: p.PIO0,
         dma: p.DMA_CH0,
     };
-    let (tcp, led) = wifi::up(spawner, pins).await?;
+    let (stack, led) = wifi::up(spawner, pins).await?;
+    let broker = Broker::new(stack)?;
     let write_file = WriteFile::<_, SETTINGS_LEN_MAX>::new(&settings);
     let handlers = NoRoute
         .on(SetLamp::<wifi::Led>::OPERATION, SetLamp(led))
@@ -58,7 +62,7 @@ async fn agent(spawner: Spawner, p: Peripherals) -> Result<Infallible, &'static 
     let thing = ThingName::new(setup::THING).map_err(|_| "THING_NAME is no thing's name")?;
     let config = Config::new(thing);
     let lent = MEMORY.init_with(AgentResources::new).lend();
-    let link = MqttLink::new(lent.buffers, &MqttOptions::new(setup::THING), tcp)
+    let link = MqttLink::new(lent.buffers, &MqttOptions::new(setup::THING), broker)
         .map_err(|_| "THING_NAME is no client id")?;
     let parts = Parts {
         link,

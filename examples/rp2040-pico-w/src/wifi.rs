@@ -1,17 +1,11 @@
-//! Wi-Fi by the CYW43439 of the Pico W, IPv4 by DHCP, TCP to the broker; and the LED, which hangs
-//! on the Wi-Fi chip.
+//! Wi-Fi by the CYW43439 of the Pico W, IPv4 by DHCP; and the LED, which hangs on the Wi-Fi chip.
 
-use agent_embassy::Connect;
 use board_parts::Lamp;
 use cyw43::{A4, Aligned, Control, JoinOptions, PowerManagementMode, SpiBus};
 use cyw43_firmware::{CYW43_43439A0 as FIRMWARE, CYW43_43439A0_CLM as COUNTRIES};
 use cyw43_pio::{DEFAULT_CLOCK_DIVIDER, PioSpi};
 use embassy_executor::Spawner;
-use embassy_net::{
-    Config, DhcpConfig, Stack, StackResources,
-    dns::DnsQueryType,
-    tcp::{ConnectError, TcpSocket},
-};
+use embassy_net::{Config, DhcpConfig, Stack, StackResources};
 use embassy_rp::{
     Peri, bind_interrupts,
     clocks::RoscRng,
@@ -28,11 +22,6 @@ use crate::{nvram::NVRAM, setup};
 
 /// Sockets: DHCP, DNS, and the link of the agent.
 const SOCKETS: usize = 3;
-/// Room for bytes on their way, in each direction.
-const SOCKET_BUFFER_LEN: usize = 2_048;
-/// How long the broker may be silent. Counts on an idle connection too, so it is longer than MQTT's
-/// keep-alive of 60 s, whose answer ends the silence.
-const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Between two attempts to join the network.
 const JOIN_PAUSE: Duration = Duration::from_secs(5);
 /// The LED's number on the Wi-Fi chip.
@@ -68,8 +57,11 @@ async fn drive_net(mut runner: embassy_net::Runner<'static, cyw43::NetDriver<'st
     runner.run().await
 }
 
+/// What [`up`] brings.
+pub(crate) type Net = (Stack<'static>, Led);
+
 /// Starts the chip, joins the network and waits for an address, however long that takes.
-pub(crate) async fn up(spawner: Spawner, pins: Pins) -> Result<(Tcp, Led), &'static str> {
+pub(crate) async fn up(spawner: Spawner, pins: Pins) -> Result<Net, &'static str> {
     static STATE: StaticCell<cyw43::State> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
 
@@ -106,44 +98,7 @@ pub(crate) async fn up(spawner: Spawner, pins: Pins) -> Result<(Tcp, Led), &'sta
         Timer::after(JOIN_PAUSE).await;
     }
     stack.wait_config_up().await;
-    let tcp = Tcp {
-        stack,
-        rx: [0; SOCKET_BUFFER_LEN],
-        tx: [0; SOCKET_BUFFER_LEN],
-    };
-    Ok((tcp, Led(Mutex::new(control))))
-}
-
-/// Opens TCP connections to the broker, one at a time.
-pub(crate) struct Tcp {
-    stack: Stack<'static>,
-    rx: [u8; SOCKET_BUFFER_LEN],
-    tx: [u8; SOCKET_BUFFER_LEN],
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) enum TcpError {
-    /// The broker's name has no address, or nobody knows.
-    NoAddress,
-    /// Nobody answers at the address.
-    Connect(#[allow(dead_code)] ConnectError), // Read by the log.
-}
-
-impl Connect for Tcp {
-    type Stream<'a> = TcpSocket<'a>;
-    type Error = TcpError;
-
-    async fn connect(&mut self) -> Result<TcpSocket<'_>, TcpError> {
-        let found = self.stack.dns_query(setup::BROKER, DnsQueryType::A).await;
-        let addresses = found.map_err(|_| TcpError::NoAddress)?;
-        let address = *addresses.first().ok_or(TcpError::NoAddress)?;
-        let mut socket = TcpSocket::new(self.stack, &mut self.rx, &mut self.tx);
-        socket.set_timeout(Some(SILENCE_MAX));
-        let connected = socket.connect((address, setup::PORT)).await;
-        connected.map_err(TcpError::Connect)?;
-        Ok(socket)
-    }
+    Ok((stack, Led(Mutex::new(control))))
 }
 
 /// The LED beside the USB connector.

@@ -39,7 +39,7 @@ const LINE: Set = found::set(&[
 
 words! {
     /// The lists of the states that come first in [`JobStatus::ALL`].
-    LISTS, LIST_NAMES, find_list: "queuedJobs", "inProgressJobs",
+    LISTS, find_list: "queuedJobs", "inProgressJobs",
 }
 
 /// How the lists of a message are called.

@@ -30,7 +30,7 @@ pub enum Filter {
 
 words! {
     /// What follows `jobs/`, in the order of [`Filter::ALL`].
-    NAMES, NAME_TEXTS, find_filter:
+    NAMES:
     "notify",
     "notify-next",
     "$next/get/+",

@@ -64,7 +64,7 @@ impl Api {
 
 words! {
     /// What follows `jobs/`; a job stands before a slash.
-    NAMES, NAME_TEXTS, find_name:
+    NAMES:
     "get", "start-next", "/get", "$next/get", "/update", "notify", "notify-next",
 }
 
@@ -83,7 +83,7 @@ impl Ending {
 }
 
 words! {
-    ENDINGS, ENDING_TEXTS, find_ending: "/accepted", "/rejected",
+    ENDINGS: "/accepted", "/rejected",
 }
 
 /// What follows `jobs/` in a topic.

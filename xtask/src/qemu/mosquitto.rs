@@ -84,7 +84,8 @@ fn configuration(folder: &Path, address: SocketAddr, service: SocketAddr) -> Str
         "log_type all".into(),
         "connection service".into(),
         format!("address {service}"),
-        "remote_clientid mosquitto-bridge".into(),
+        // Two bridges of one name would take the connection from each other for ever.
+        format!("remote_clientid mosquitto-{}", address.port()),
         "cleansession false".into(),
         // A private bit in CONNECT that only mosquitto understands.
         "try_private false".into(),

@@ -82,7 +82,15 @@ fn build(image: &str, unstable: &[&str]) -> Result<Vec<u8>, String> {
     let folder = target().join("size-memory");
     let mut flags = vec!["-Clink-arg=--gc-sections", "-Clink-arg=--entry=_start"];
     flags.extend(unstable);
-    let args = ["build", "--release", "--target", TRIPLE, "--bin", image];
+    let args = [
+        "build",
+        "--locked",
+        "--release",
+        "--target",
+        TRIPLE,
+        "--bin",
+        image,
+    ];
     let mut build = cargo(&args);
     build
         .current_dir(root().join("benches/size"))

@@ -21,9 +21,11 @@ pub const CAPACITY: usize = 64 * 1_024;
 pub const SECTOR_LEN: usize = 4_096;
 /// Places in which the erasure of a sector can be cut off.
 const ERASE_STEPS: usize = 64;
-/// Turns of a delay loop after each unit of activity: flash is slow, and most kills should find it
-/// at work.
-const UNIT_DELAY: u32 = 2_000;
+/// Turns of a delay loop after each byte, and after each step of an erasure: real flash takes some
+/// microseconds for a byte and some 40 ms for a sector, and a kill should find it at work as often
+/// as a power cut would.
+const BYTE_DELAY: u32 = 2_000;
+const ERASE_STEP_DELAY: u32 = 200_000;
 
 /// The flash; there is one.
 pub struct Flash(());
@@ -129,7 +131,7 @@ impl NorFlash for Flash {
             for offset in step..step + SECTOR_LEN / ERASE_STEPS {
                 Self::store(offset, 0xFF)?;
             }
-            cortex_m::asm::delay(UNIT_DELAY);
+            cortex_m::asm::delay(ERASE_STEP_DELAY);
         }
         power::tell();
         Ok(())
@@ -146,7 +148,7 @@ impl NorFlash for Flash {
             }
             power::spend();
             Self::store(offset, *byte)?;
-            cortex_m::asm::delay(UNIT_DELAY);
+            cortex_m::asm::delay(BYTE_DELAY);
         }
         power::tell();
         Ok(())
