@@ -74,6 +74,8 @@ fn sorted<E>(error: Error<E>) -> LogError<E> {
     }
 }
 
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
+
 /// A log in `range` of a flash that is lent for each call; nothing is cached between calls.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
@@ -89,10 +91,7 @@ impl Log {
     pub(super) fn map<'f, F: NorFlash>(
         &self,
         flash: &'f mut F,
-    ) -> Result<
-        MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>,
-        LogError<F::Error>,
-    > {
+    ) -> Result<Map<'f, F>, LogError<F::Error>> {
         let config = MapConfig::try_new(self.range.clone()).map_err(|_| LogError::Unreadable)?;
         Ok(MapStorage::new(flash, config, Cache::new_uncached()))
     }

@@ -35,8 +35,10 @@ fn open(chip: Chip) -> Store {
     FlashStore::new(Word4::new(chip), Partition::new(range, SLOTS).unwrap()).unwrap()
 }
 
+type Records = Vec<(u8, Vec<u8>)>;
+
 /// What the adapter does when the board comes up.
-fn boot(store: &mut Store) -> Result<Vec<(u8, Vec<u8>)>, FlashError<Word4Error<NorError>>> {
+fn boot(store: &mut Store) -> Result<Records, FlashError<Word4Error<NorError>>> {
     let boots = load(store, BOOT_SLOT)?.map_or(0, |count| count[0]);
     perform(
         store,
@@ -84,7 +86,7 @@ impl Medium for Device {
         }
     }
 
-    fn reopen(&mut self) -> (Vec<(u8, Vec<u8>)>, bool) {
+    fn reopen(&mut self) -> (Records, bool) {
         loop {
             let dead = self.chip().is_dead();
             let chip = self.store.take().unwrap().release().release();
