@@ -77,6 +77,8 @@ fn sorted<E>(error: Error<E>) -> LogError<E> {
     }
 }
 
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
+
 /// A log in `range` of a flash that is lent for each call; nothing is cached between calls.
 #[derive(Clone, Debug)]
 pub(super) struct Log {

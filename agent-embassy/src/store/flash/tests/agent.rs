@@ -87,7 +87,7 @@ impl Medium for Device {
         }
     }
 
-    fn reopen(&mut self) -> (Vec<(u8, Vec<u8>)>, bool) {
+    fn reopen(&mut self) -> (Records, bool) {
         loop {
             let dead = self.chip().is_dead();
             let chip = self.store.take().unwrap().release().release();
