@@ -40,20 +40,22 @@ impl WakerCell {
 }
 
 /// A run that may begin.
-pub(crate) struct Order<P> {
+pub(crate) struct Order {
     pub(crate) run: RunId,
     pub(crate) job_id: String<JOB_ID_LEN_MAX>,
     pub(crate) attempt: Attempt,
     pub(crate) deadline: Option<Millis>,
     tag: OperationTag,
     start: Start,
-    plan: Option<P>,
 }
 
 /// One slot: the plan that waits, the run that is ordered, and what its handler is told.
 pub(crate) struct Place<P> {
     plan: Cell<Option<P>>,
-    order: Cell<Option<Order<P>>>,
+    /// The run that is on, or is to begin. Its worker borrows it for as long as it works, so that
+    /// the checkpoint in it exists once.
+    order: RefCell<Option<Order>>,
+    ordered: Cell<bool>,
     run: Cell<Option<RunId>>,
     pub(crate) saved: Cell<bool>,
     pub(crate) stop: Cell<Option<StopReason>>,
@@ -68,7 +70,8 @@ impl<P> Default for Place<P> {
     fn default() -> Self {
         Self {
             plan: Cell::new(None),
-            order: Cell::new(None),
+            order: RefCell::new(None),
+            ordered: Cell::new(false),
             run: Cell::new(None),
             saved: Cell::new(false),
             stop: Cell::new(None),
@@ -98,22 +101,26 @@ impl<P> Place<P> {
         }
     }
 
-    fn order(&self, order: Order<P>) {
+    /// Hands a run to the worker; `false` if an earlier one is still on, which the core rules out.
+    fn order(&self, order: Order) -> bool {
+        let Ok(mut place) = self.order.try_borrow_mut() else {
+            return false;
+        };
         self.run.set(Some(order.run));
+        *place = Some(order);
         self.saved.set(false);
         self.stop.set(None);
-        self.order.set(Some(order));
+        self.ordered.set(true);
         self.worker.wake();
+        true
     }
 
-    fn poll_order(&self, cx: &Context<'_>) -> Poll<Order<P>> {
-        match self.order.take() {
-            Some(order) => Poll::Ready(order),
-            None => {
-                self.worker.register(cx);
-                Poll::Pending
-            }
+    fn poll_order(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.ordered.take() {
+            return Poll::Ready(());
         }
+        self.worker.register(cx);
+        Poll::Pending
     }
 
     fn poll_stop(&self, cx: &Context<'_>) -> Poll<()> {
@@ -238,21 +245,21 @@ impl<'c, P, const JOBS: usize> Desk<'c, P, JOBS> {
             Start::Fresh => true,
             Start::Resume(from) => from.needs_document(),
         });
-        if plan.is_none() && start == Start::Fresh {
-            error!("{}: no plan for this run", job_id.as_str());
-            let now = clock::now();
-            return self
-                .core(|core| core.handle_aborted(now, slot, run, "the agent lost its plan"));
-        }
-        place.order(Order {
+        let planned = plan.is_some() || start != Start::Fresh;
+        place.plan.set(plan);
+        let order = Order {
             run,
             job_id,
             attempt,
             deadline,
             tag,
             start,
-            plan,
-        });
+        };
+        if !planned || !place.order(order) {
+            error!("slot {}: no plan for this run", slot);
+            let now = clock::now();
+            self.core(|core| core.handle_aborted(now, slot, run, "the agent lost its plan"));
+        }
     }
 }
 
@@ -267,10 +274,11 @@ pub(crate) async fn work<H: JobHandler, const JOBS: usize>(
         return core::future::pending().await;
     };
     loop {
-        let order = poll_fn(|cx| place.poll_order(cx)).await;
-        let run = order.run;
-        let ended = select(perform(handlers, desk, place, slot, order), place.overdue()).await;
-        place.run.set(None);
+        poll_fn(|cx| place.poll_order(cx)).await;
+        let ended = select(perform(handlers, desk, place, slot), place.overdue()).await;
+        let Some(run) = place.run.take() else {
+            continue;
+        };
         let now = clock::now();
         match ended {
             Either::First(outcome) => {
@@ -287,33 +295,28 @@ pub(crate) async fn work<H: JobHandler, const JOBS: usize>(
 }
 
 /// One run.
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "the next order for this slot comes only when this run has ended"
+)]
 async fn perform<H: JobHandler, const JOBS: usize>(
     handlers: &H,
     desk: &Desk<'_, H::Plan, JOBS>,
     place: &Place<H::Plan>,
     slot: u8,
-    order: Order<H::Plan>,
 ) -> Outcome {
-    let Order {
-        run,
-        job_id,
-        attempt,
-        deadline,
-        tag,
-        start,
-        plan,
-    } = order;
+    let held = place.order.borrow();
+    let Some(order) = held.as_ref() else {
+        return Outcome::failed("the agent lost its order");
+    };
     let mut port = Port {
         desk,
         place,
         slot,
-        run,
-        job_id,
-        attempt,
-        deadline,
+        order,
     };
-    match (start, plan) {
-        (Start::Resume(from), plan) => handlers.resume(tag, &from, plan, &mut port).await,
+    match (&order.start, place.plan.take()) {
+        (Start::Resume(from), plan) => handlers.resume(order.tag, from, plan, &mut port).await,
         (Start::Fresh, Some(plan)) => handlers.run(plan, &mut port).await,
         // Not ordered without a plan.
         (Start::Fresh, None) => Outcome::failed("the agent lost its plan"),

@@ -5,13 +5,11 @@ use core::{
     task::{Context, Poll},
 };
 
-use heapless::String;
-use jobs_agent_core::{Attempt, Checkpoint, JobPort, Millis, Progress, RunId, StopReason, Stopped};
-use jobs_proto::limits::JOB_ID_LEN_MAX;
+use jobs_agent_core::{Attempt, Checkpoint, JobPort, Progress, StopReason, Stopped};
 
 use crate::{
     clock,
-    desk::{Desk, Place},
+    desk::{Desk, Order, Place},
 };
 
 /// The port of one run.
@@ -19,10 +17,7 @@ pub(crate) struct Port<'d, 'c, P, const JOBS: usize> {
     pub(crate) desk: &'d Desk<'c, P, JOBS>,
     pub(crate) place: &'d Place<P>,
     pub(crate) slot: u8,
-    pub(crate) run: RunId,
-    pub(crate) job_id: String<JOB_ID_LEN_MAX>,
-    pub(crate) attempt: Attempt,
-    pub(crate) deadline: Option<Millis>,
+    pub(crate) order: &'d Order,
 }
 
 impl<P, const JOBS: usize> Port<'_, '_, P, JOBS> {
@@ -51,7 +46,7 @@ impl<P, const JOBS: usize> JobPort for Port<'_, '_, P, JOBS> {
         // Whatever an abandoned call waited for does not answer this one.
         self.place.saved.set(false);
         let now = clock::now();
-        let (slot, run) = (self.slot, self.run);
+        let (slot, run) = (self.slot, self.order.run);
         let asked = self
             .desk
             .word(|core| core.handle_checkpoint(now, slot, run, &checkpoint));
@@ -62,7 +57,7 @@ impl<P, const JOBS: usize> JobPort for Port<'_, '_, P, JOBS> {
     }
 
     fn report(&mut self, progress: Progress) {
-        let (slot, run) = (self.slot, self.run);
+        let (slot, run) = (self.slot, self.order.run);
         self.desk
             .word(|core| core.handle_progress(slot, run, &progress));
     }
@@ -76,14 +71,14 @@ impl<P, const JOBS: usize> JobPort for Port<'_, '_, P, JOBS> {
     }
 
     fn deadline_ms(&self) -> Option<u64> {
-        self.deadline.map(|at| clock::now().until(at))
+        self.order.deadline.map(|at| clock::now().until(at))
     }
 
     fn attempt(&self) -> Attempt {
-        self.attempt
+        self.order.attempt
     }
 
     fn job_id(&self) -> &str {
-        &self.job_id
+        &self.order.job_id
     }
 }

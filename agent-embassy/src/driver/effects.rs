@@ -1,6 +1,6 @@
 //! Effects of the core, performed one after another.
 
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, TimeoutError, with_timeout};
 use jobs_agent_core::{Completion, Filters, JobHandler, Millis, Output, Receipt};
 
 use super::Driver;
@@ -15,8 +15,8 @@ use crate::{
 
 /// How long a reset may take to happen, milliseconds: a watchdog of eight seconds bites in time.
 const RESET_WAIT_MS: u64 = 10_000;
-/// How long a packet may take to leave, milliseconds; then the connection is taken for dead.
-const SEND_WAIT_MS: u64 = 15_000;
+/// How long a packet may take to leave; then the connection is taken for dead.
+const SEND_WAIT: Duration = Duration::from_secs(15);
 /// Sends without room in a row after which the broker is taken for deaf: it acknowledges nothing.
 const BUSY_MAX: u8 = 8;
 
@@ -100,7 +100,8 @@ where
                 Effect::Transmit(receipt, topic, payload, at_least_once) => {
                     let sent = match connection.as_mut() {
                         Some(connection) => {
-                            in_time(connection.publish(topic, payload, at_least_once)).await
+                            let sending = connection.publish(topic, payload, at_least_once);
+                            patient(with_timeout(SEND_WAIT, sending).await)
                         }
                         None => Err(SendError::Busy),
                     };
@@ -108,7 +109,9 @@ where
                 }
                 Effect::Subscribe(receipt, filters) => {
                     let sent = match connection.as_mut() {
-                        Some(connection) => in_time(connection.subscribe(filters)).await,
+                        Some(connection) => {
+                            patient(with_timeout(SEND_WAIT, connection.subscribe(filters)).await)
+                        }
                         None => Err(SendError::Busy),
                     };
                     let completion = self.sent(sent)?;
@@ -144,10 +147,8 @@ where
 }
 
 /// The end of a send, or of our patience.
-async fn in_time(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
-    with_timeout(Duration::from_millis(SEND_WAIT_MS), send)
-        .await
-        .unwrap_or(Err(SendError::Lost(LinkError::TimedOut)))
+fn patient(sent: Result<Result<(), SendError>, TimeoutError>) -> Result<(), SendError> {
+    sent.unwrap_or(Err(SendError::Lost(LinkError::TimedOut)))
 }
 
 /// Makes a record durable; in a damaged store, after emptying it: the other records of this run
