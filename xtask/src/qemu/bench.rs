@@ -37,6 +37,11 @@ impl<'s> Bench<'s> {
         self
     }
 
+    /// Whether the records are kept badly.
+    pub(super) fn is_naive(&self) -> bool {
+        self.naive
+    }
+
     /// The service.
     pub(super) fn service(&self) -> &Service {
         self.service

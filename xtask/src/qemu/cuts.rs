@@ -124,6 +124,10 @@ pub(super) fn run(
                 while let Some(units) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let ended = case.cut(*units);
                     let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                    // That the naive store is found out once is enough.
+                    if bench.is_naive() && !shown.faults.is_empty() {
+                        return;
+                    }
                     shown.cuts += 1;
                     match ended {
                         Ok(uncertain) => shown.uncertain += u32::from(uncertain),
