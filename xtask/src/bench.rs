@@ -15,8 +15,8 @@ use std::{
 };
 
 use crate::{
+    packages,
     run::{captured, cargo, root, step, target},
-    tools,
 };
 use budget::Budget;
 
@@ -50,7 +50,7 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
 
 /// Counts, prints, and compares with `benches/budget.json`.
 fn instructions(change: bool) -> Result<(), String> {
-    tools::valgrind()?;
+    packages::bring_in(&[("valgrind", "valgrind")])?;
     let mut tests = speed(&["test", "--locked", "--release", "--test", "honest"]);
     step("no case allocates, all readers agree", &mut tests)?;
     let mut build = speed(&["build", "--locked", "--release", "--bin", "count"]);

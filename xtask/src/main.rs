@@ -4,9 +4,11 @@
 mod bench;
 mod boards;
 mod chaos;
+mod elf;
 mod fuzz;
 mod interop;
 mod mutants;
+mod packages;
 mod panics;
 mod qemu;
 mod run;

@@ -6,11 +6,12 @@
 //! handler; neither may be among its symbols. That the search can fail is shown each time by three
 //! images with a panic put in on purpose.
 
-mod elf;
-
 use std::{collections::BTreeSet, path::Path};
 
-use crate::run::{captured, cargo, root, step, target};
+use crate::{
+    elf::Elf,
+    run::{captured, cargo, root, step, target},
+};
 
 /// The smallest target: no atomics, no division, the least that a board can have.
 const TRIPLE: &str = "thumbv6m-none-eabi";
@@ -137,7 +138,10 @@ fn image(level: &str, seed: Option<&str>) -> Result<Image, String> {
     }
     let path = folder.join(TRIPLE).join("release/nopanic");
     let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let symbols = elf::functions(&bytes).ok_or("the image is no ELF with symbols")?;
+    let mut symbols = Elf::new(&bytes)
+        .and_then(|elf| elf.symbols())
+        .ok_or("the image is no ELF with symbols")?;
+    symbols.retain(|symbol| symbol.is_function);
     // An image without our code would be free of panics too.
     if !symbols
         .iter()
@@ -146,7 +150,7 @@ fn image(level: &str, seed: Option<&str>) -> Result<Image, String> {
         return Err("the image holds no code of jobs-proto: its symbols were stripped".into());
     }
     Ok(Image {
-        code_len: symbols.iter().map(|symbol| symbol.len).sum(),
+        code_len: symbols.iter().map(|symbol| u64::from(symbol.len)).sum(),
         functions: symbols.len(),
         traces: symbols
             .into_iter()

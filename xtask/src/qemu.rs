@@ -19,7 +19,6 @@ mod service;
 mod size;
 mod stories;
 mod table;
-mod tools;
 
 use std::{
     fs,
@@ -36,7 +35,19 @@ use self::{
     service::Service,
     table::Table,
 };
-use crate::run::{cargo, root, step, target as built};
+use crate::{
+    packages,
+    run::{cargo, root, step, target as built},
+    tools,
+};
+
+/// What the machine has to have, and where Debian has it.
+const PROGRAMS: [packages::Program; 4] = [
+    ("qemu-system-arm", "qemu-system-arm"),
+    ("mosquitto", "mosquitto"),
+    ("setpriv", "util-linux"),
+    ("arm-none-eabi-addr2line", "binutils-arm-none-eabi"),
+];
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +101,8 @@ pub(crate) fn all(args: &[String]) -> Result<(), String> {
     }
     let plan = if is_given("--long") { LONG } else { SHORT };
     let only = args.iter().find(|arg| !arg.starts_with("--")).cloned();
-    tools::bring_in()?;
-    crate::tools::targets()?;
+    packages::bring_in(&PROGRAMS)?;
+    tools::targets()?;
     let emulator = build()?;
     if is_given("--size") {
         return size::write();

@@ -9,11 +9,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-mod elf;
 mod memory;
 
-use self::elf::Elf;
 use crate::{
+    elf::Elf,
     run::{captured, cargo, root, target},
     tools,
 };
@@ -119,8 +118,27 @@ fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> 
 fn weigh(path: &Path) -> Result<Weight, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Elf::new(&bytes)
-        .and_then(|elf| elf.weight())
+        .and_then(|elf| weight(&elf))
         .ok_or_else(|| format!("{}: no ELF file of 32 bits", path.display()))
+}
+
+fn weight(elf: &Elf<'_>) -> Option<Weight> {
+    let mut weight = Weight {
+        flash: elf.flash_len()?,
+        memory_routines: 0,
+        panics: false,
+    };
+    for symbol in elf.symbols()? {
+        let name = symbol.name.as_str();
+        weight.panics |= name.contains("panicking");
+        let routine = name.starts_with("__aeabi_mem")
+            || name.contains("compiler_builtins3mem")
+            || matches!(name, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp");
+        if routine {
+            weight.memory_routines += symbol.len;
+        }
+    }
+    Some(weight)
 }
 
 fn over_base(weights: &BTreeMap<String, Weight>) -> BTreeMap<String, u32> {

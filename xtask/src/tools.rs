@@ -20,25 +20,6 @@ pub(crate) fn targets() -> Result<(), String> {
         .map_err(|_| format!("missing: rustup target add {}", BARE_TARGETS.join(" ")))
 }
 
-/// Looks for valgrind, and brings it in where that is possible.
-///
-/// # Errors
-/// What to install by hand.
-pub(crate) fn valgrind() -> Result<(), String> {
-    let there = || captured(&mut command("valgrind", &["--version"])).is_ok();
-    if there() {
-        return Ok(());
-    }
-    let install = ["install", "--yes", "--no-install-recommends", "valgrind"];
-    // Needs rights that only some machines give.
-    let _ = step("valgrind", &mut command("apt-get", &install));
-    if there() {
-        Ok(())
-    } else {
-        Err("missing: valgrind (apt-get install valgrind)".into())
-    }
-}
-
 /// Whether the toolchain of the stated MSRV is there, or could be brought in.
 pub(crate) fn msrv_toolchain(version: &str) -> bool {
     let args = [

@@ -10,7 +10,7 @@ use std::{
     fs,
 };
 
-use super::elf::{Elf, Symbol};
+use crate::elf::{Elf, Symbol};
 use crate::run::{captured, cargo, root, target};
 
 const TRIPLE: &str = "thumbv6m-none-eabi";

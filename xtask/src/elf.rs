@@ -1,23 +1,21 @@
-//! A little-endian ELF file of 32 bits, as far as images are weighed and searched (System V ABI,
-//! chapter 4).
-
-use super::Weight;
+//! A little-endian ELF file of 32 bits, as far as images are weighed and searched, read by hand: a
+//! tool for this may be missing, and what is needed of the format is a page (System V ABI, chapter 4).
 
 /// The bytes of such a file.
-pub(super) struct Elf<'a> {
+pub(crate) struct Elf<'a> {
     bytes: &'a [u8],
 }
 
 /// A function or a variable.
-pub(super) struct Symbol {
+pub(crate) struct Symbol {
     /// Its name, as the linker has it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where it lies.
-    pub(super) at: u32,
+    pub(crate) at: u32,
     /// Its length, bytes.
-    pub(super) len: u32,
+    pub(crate) len: u32,
     /// Whether it is code.
-    pub(super) is_function: bool,
+    pub(crate) is_function: bool,
 }
 
 /// A section header, as far as it matters here.
@@ -40,7 +38,7 @@ const STT_FUNC: u8 = 2;
 
 impl<'a> Elf<'a> {
     /// `None` if the bytes are no such file.
-    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         bytes
             .starts_with(b"\x7FELF\x01\x01")
             .then_some(Self { bytes })
@@ -89,7 +87,7 @@ impl<'a> Elf<'a> {
     }
 
     /// The section of this name: where it is loaded, and its bytes.
-    pub(super) fn loaded(&self, name: &str) -> Option<(u32, &'a [u8])> {
+    pub(crate) fn loaded(&self, name: &str) -> Option<(u32, &'a [u8])> {
         let sections = self.sections()?;
         let (_, section) = sections.iter().find(|(found, _)| *found == name)?;
         let end = section.offset.checked_add(section.size)?;
@@ -97,12 +95,12 @@ impl<'a> Elf<'a> {
     }
 
     /// The bytes of the section of this name.
-    pub(super) fn contents(&self, name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn contents(&self, name: &str) -> Option<&'a [u8]> {
         self.loaded(name).map(|(_, bytes)| bytes)
     }
 
     /// All functions and variables.
-    pub(super) fn symbols(&self) -> Option<Vec<Symbol>> {
+    pub(crate) fn symbols(&self) -> Option<Vec<Symbol>> {
         const ENTRY_LEN: usize = 16;
         let mut symbols = Vec::new();
         for (_, table) in self.sections()? {
@@ -122,29 +120,16 @@ impl<'a> Elf<'a> {
         Some(symbols)
     }
 
-    pub(super) fn weight(&self) -> Option<Weight> {
-        let mut weight = Weight {
-            flash: 0,
-            memory_routines: 0,
-            panics: false,
-        };
+    /// Bytes that go into flash: code, constants, and what variables begin with.
+    pub(crate) fn flash_len(&self) -> Option<u32> {
+        let mut flash: u32 = 0;
         for (name, section) in self.sections()? {
             // Unwind tables are thrown away by every linker script for these targets.
             let unwinds = name.starts_with(".ARM.ex") || name.starts_with(".eh_frame");
             if section.flags & SHF_ALLOC != 0 && section.kind != SHT_NOBITS && !unwinds {
-                weight.flash += u32::try_from(section.size).ok()?;
+                flash += u32::try_from(section.size).ok()?;
             }
         }
-        for symbol in self.symbols()? {
-            let name = symbol.name.as_str();
-            weight.panics |= name.contains("panicking");
-            let routine = name.starts_with("__aeabi_mem")
-                || name.contains("compiler_builtins3mem")
-                || matches!(name, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp");
-            if routine {
-                weight.memory_routines += symbol.len;
-            }
-        }
-        Some(weight)
+        Some(flash)
     }
 }

@@ -2,20 +2,15 @@
 
 use crate::run::{captured, command, step};
 
-/// Programs and the Debian packages they come from.
-const PROGRAMS: [(&str, &str); 4] = [
-    ("qemu-system-arm", "qemu-system-arm"),
-    ("mosquitto", "mosquitto"),
-    ("setpriv", "util-linux"),
-    ("arm-none-eabi-addr2line", "binutils-arm-none-eabi"),
-];
+/// A program and the Debian package it comes from.
+pub(crate) type Program = (&'static str, &'static str);
 
-/// Installs what is missing, as root or with sudo.
+/// Installs those of the programs that are missing, as root or with sudo.
 ///
 /// # Errors
 /// What to install by hand.
-pub(super) fn bring_in() -> Result<(), String> {
-    let missing = missing();
+pub(crate) fn bring_in(programs: &[Program]) -> Result<(), String> {
+    let missing = missing(programs);
     if missing.is_empty() {
         return Ok(());
     }
@@ -40,13 +35,13 @@ pub(super) fn bring_in() -> Result<(), String> {
     step("apt-get install", &mut command(program, &install)).map_err(|_| by_hand)
 }
 
-fn missing() -> Vec<&'static str> {
-    let missing = PROGRAMS.iter().filter(|(program, _)| !is_there(program));
+fn missing(programs: &[Program]) -> Vec<&'static str> {
+    let missing = programs.iter().filter(|(program, _)| !is_there(program));
     missing.map(|(_, package)| *package).collect()
 }
 
 /// Whether the program can be started; mosquitto lies in a folder for administrators.
-pub(super) fn is_there(program: &str) -> bool {
+fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     folders.push("/usr/sbin".into());
