@@ -287,7 +287,7 @@ impl<'c> Device<'c> {
     }
 
     fn receive(&mut self, input: &mut Input<'_>, topic: &str, payload: &[u8]) {
-        let before = self.agent.clone();
+        let before = self.waited();
         match self.agent.handle_publish(self.now, topic, payload) {
             Handled::Offer(ticket, offer) => {
                 let tag = u32::from(input.byte() % 3);
@@ -387,9 +387,17 @@ impl<'c> Device<'c> {
         self.agent.handle_outcome(self.now, slot, run, &outcome);
     }
 
+    /// The agent to which nothing happens but that time passes.
+    fn waited(&self) -> Agent<'c, JOBS> {
+        let mut agent = self.agent.clone();
+        let nothing = agent.handle_publish(self.now, "", &[]);
+        assert!(matches!(nothing, Handled::Ignored(Ignored::Topic(_))));
+        agent
+    }
+
     /// What was said before is said again: it changes nothing.
     fn stale(&mut self, input: &mut Input<'_>) {
-        let before = self.agent.clone();
+        let before = self.waited();
         // That a request failed after all is news; that it was done is none.
         if let Some(receipt) = self.old.get(input.below(self.old.len().max(1))) {
             self.agent.handle_done(self.now, *receipt, Completion::Done);

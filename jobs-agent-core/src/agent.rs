@@ -88,7 +88,9 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
             .get_mut(usize::from(slot))
             .ok_or(RecordError::Field)?;
         place.restore(&record, self.common.boot.id, self.common.config);
-        self.supersede_earlier();
+        if JOBS > 1 {
+            self.supersede_earlier();
+        }
         Ok(())
     }
 

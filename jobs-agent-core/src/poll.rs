@@ -145,7 +145,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         for slot in &self.slots {
             resetting |= slot.wants_reset();
             storing |= slot.is_storing();
-            others |= slot.is_busy();
+            others |= JOBS > 1 && slot.is_busy();
         }
         let mut wake = Timer::NEVER;
         for (index, slot) in self.slots.iter_mut().enumerate() {

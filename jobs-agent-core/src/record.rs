@@ -136,7 +136,7 @@ impl Record {
     /// [`RecordError`]: the bytes are no record, and nothing in them is believed.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let stored = Stored::read(bytes)?;
-        let header = &stored.header;
+        let header = stored.header();
         Ok(Self {
             kind: stored.kind,
             // Both lengths were checked.

@@ -17,7 +17,7 @@ impl Slot {
         // The record was read with this room in mind.
         let _ = self.id.push_str(record.id.as_str());
         let _ = self.body.extend_from_slice(record.body);
-        self.header = record.header.clone();
+        self.header = record.header();
         let other_boot = self.header.boot() != boot;
         let used_up = self.runs() >= u32::from(config.runs_max.max(1));
         let exhausted = used_up || self.header.attempts() >= config.attempts_max.max(1);

@@ -231,10 +231,9 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 
     pub(crate) fn status(&self) -> WireStatus {
-        match self.inside(member::STATUS) {
-            [] => WireStatus::Absent,
-            text => WireStatus::read(EscapedStr::new(text)),
-        }
+        // An empty text is a name too, if one that nobody knows.
+        self.text(member::STATUS)
+            .map_or(WireStatus::Absent, WireStatus::read)
     }
 
     pub(crate) fn code(&self) -> ErrorCode {

@@ -78,7 +78,16 @@ pub(crate) fn signed(text: &[u8]) -> Option<i64> {
     (size == 0 || negative == value.is_negative()).then_some(value)
 }
 
+/// Divides by ten; returns what is left over.
+#[cfg(feature = "fast")]
+pub(crate) fn divide_by_10(value: &mut u64) -> u8 {
+    let [left, ..] = (*value % 10).to_le_bytes();
+    *value /= 10;
+    left
+}
+
 /// Divides by ten, bit by bit; returns what is left over.
+#[cfg(not(feature = "fast"))]
 pub(crate) fn divide_by_10(value: &mut u64) -> u8 {
     let mut left: u8 = 0;
     for _ in 0..u64::BITS {

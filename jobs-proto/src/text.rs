@@ -71,6 +71,11 @@ impl<'a> EscapedStr<'a> {
     /// Whether the text, with escapes resolved, is `other`.
     #[must_use]
     pub fn eq_str(&self, other: &str) -> bool {
+        // What is escaped is longer than what it means.
+        #[cfg(feature = "fast")]
+        if self.0 == other.as_bytes() || !self.is_escaped() {
+            return self.0 == other.as_bytes() && !self.is_escaped();
+        }
         let mut others = Scanner::new(other.as_bytes(), 0);
         let mut own = self.scanner();
         loop {

@@ -1,22 +1,34 @@
-//! The words of the protocol: names of members, states and codes, each list in one text.
+//! The words of the protocol: names of members, states and codes.
 //!
-//! A list of texts would cost a pointer and a length for each; a word here costs its letters and
-//! a space. No word has a space in it.
+//! Small cores have each list in one text: an array would cost a pointer and a length for each
+//! word, here it costs its letters and a space. No word has a space in it. Hosts have the array.
 
+#[cfg(not(feature = "fast"))]
 use crate::scan::CLOSED;
 use crate::text::EscapedStr;
 
 /// Words, each followed by [`SEPARATOR`].
+#[cfg(not(feature = "fast"))]
 pub(crate) type Words = &'static [u8];
 
-pub(crate) const SEPARATOR: u8 = b' ';
+/// Words.
+#[cfg(feature = "fast")]
+pub(crate) type Words = &'static [&'static str];
+
+#[cfg(not(feature = "fast"))]
+const SEPARATOR: u8 = b' ';
 
 /// Declares a list of words as one text; where it is wanted, also as an array of texts, and the
 /// search in it.
 macro_rules! words {
     ($(#[$doc:meta])* $list:ident: $($word:literal),+ $(,)?) => {
         $(#[$doc])*
+        #[cfg(not(feature = "fast"))]
         pub(crate) const $list: $crate::words::Words = concat!($($word, " "),+).as_bytes();
+
+        $(#[$doc])*
+        #[cfg(feature = "fast")]
+        pub(crate) const $list: $crate::words::Words = &[$($word),+];
     };
     ($(#[$doc:meta])* $list:ident, $find:ident: $($word:literal),+ $(,)?) => {
         $crate::words::words! { $(#[$doc])* $list: $($word),+ }
@@ -109,7 +121,14 @@ pub(crate) mod member {
 }
 
 /// The word with this number; empty behind the last one.
-#[cfg_attr(not(feature = "fast"), inline(never))]
+#[cfg(feature = "fast")]
+pub(crate) fn nth(words: Words, index: usize) -> &'static [u8] {
+    words.get(index).map_or(&[], |word| word.as_bytes())
+}
+
+/// The word with this number; empty behind the last one.
+#[cfg(not(feature = "fast"))]
+#[inline(never)]
 pub(crate) fn nth(words: Words, index: usize) -> &'static [u8] {
     let mut rest = words;
     let mut left = index;
@@ -130,7 +149,22 @@ pub(crate) fn nth(words: Words, index: usize) -> &'static [u8] {
 pub(crate) const NONE: u8 = u8::MAX;
 
 /// The number of the word that the text is, with escapes resolved; [`NONE`] if it is none.
-#[cfg_attr(not(feature = "fast"), inline(never))]
+#[cfg(feature = "fast")]
+#[cold]
+pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> u8 {
+    let mut index: u8 = 0;
+    for word in words {
+        if text.eq_str(word) {
+            return index;
+        }
+        index = index.wrapping_add(1);
+    }
+    NONE
+}
+
+/// The number of the word that the text is, with escapes resolved; [`NONE`] if it is none.
+#[cfg(not(feature = "fast"))]
+#[inline(never)]
 pub(crate) fn find(words: Words, text: EscapedStr<'_>) -> u8 {
     let mut index: u8 = 0;
     let mut scanner = text.scanner();

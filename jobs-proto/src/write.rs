@@ -35,16 +35,28 @@ impl<'b> Writer<'b> {
         self.len
     }
 
-    /// Not inlined: what is written is short, and the calls are many.
-    #[inline(never)]
+    /// For flash not inlined: what is written is short, and the calls are many.
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn byte(&mut self, byte: u8) {
         self.put(self.len, byte);
         // What is written stands in memory, so its length cannot overflow.
         self.len = self.len.wrapping_add(1);
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        #[cfg(feature = "fast")]
+        {
+            let end = self.len.wrapping_add(bytes.len());
+            if let Some(place) = self.out.get_mut(self.len..end) {
+                place
+                    .iter_mut()
+                    .zip(bytes)
+                    .for_each(|(to, from)| *to = *from);
+                self.len = end;
+                return;
+            }
+        }
         for byte in bytes {
             self.byte(*byte);
         }

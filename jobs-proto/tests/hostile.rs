@@ -283,6 +283,16 @@ fn unknown_names_and_texts_pass() {
 }
 
 #[test]
+fn an_empty_status_is_a_name_that_is_not_known() {
+    let message = br#"{"execution":{"jobId":"j","status":""}}"#;
+    let execution = decode::notify_next(message).unwrap().execution.unwrap();
+    assert_eq!(execution.status, WireStatus::Unknown);
+    let message = br#"{"executionState":{"status":""}}"#;
+    let state = decode::update_accepted(message).unwrap().execution_state;
+    assert_eq!(state.unwrap().status, WireStatus::Unknown);
+}
+
+#[test]
 fn messages_of_the_wrong_shape_are_refused() {
     for payload in [&b"[]"[..], b"1 ", b"\"x\"", b"null "] {
         assert_eq!(failure(payload).kind, ErrorKind::WrongType);

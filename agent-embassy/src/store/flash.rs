@@ -1,7 +1,7 @@
 //! Records in NOR flash: durable over a power cut at any byte of any operation.
 //!
 //! The records stand in two logs of `sequential-storage`, each over its own half of the
-//! partition, and are written to one after the other. `docs/decisions/0005-flash-store.md` has the
+//! partition, and are written to one after the other. `docs/decisions/0013-flash-store.md` has the
 //! measurements behind it:
 //!
 //! - **two copies**, because an erase that is cut short leaves any bits in its page, and repairing

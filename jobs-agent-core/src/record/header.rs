@@ -187,19 +187,6 @@ impl Header {
         self.set(Number::BODY_LEN, 0);
     }
 
-    #[inline(never)]
-    fn kind(&self) -> Option<RecordKind> {
-        Some(match (self.0[2], self.0[5]) {
-            (1, _) => RecordKind::Started,
-            (2, _) => RecordKind::Checkpoint,
-            (3, _) => RecordKind::Reboot,
-            (4, 1) => RecordKind::Outcome(Status::Succeeded),
-            (4, 2) => RecordKind::Outcome(Status::Failed),
-            (4, 3) => RecordKind::Outcome(Status::Rejected),
-            (_, _) => return None,
-        })
-    }
-
     /// Writes a record; `None` if `out` is too short.
     #[inline(never)]
     pub(crate) fn write<'o>(
@@ -237,7 +224,7 @@ fn put(out: &mut [u8], len: &mut usize, bytes: &[u8]) -> Option<()> {
 /// A record where it is stored.
 pub(crate) struct Stored<'r> {
     pub(crate) kind: RecordKind,
-    pub(crate) header: Header,
+    header: &'r [u8; HEADER_LEN],
     pub(crate) id: JobId<'r>,
     pub(crate) body: &'r [u8],
 }
@@ -252,22 +239,29 @@ impl<'r> Stored<'r> {
         let (header, texts) = covered
             .split_first_chunk::<HEADER_LEN>()
             .ok_or(RecordError::Length)?;
-        let mut header = Header(*header);
-        if header.0[0] != MAGIC {
+        let [magic, version, kind, _, _, status, ..] = *header;
+        if magic != MAGIC {
             return Err(RecordError::Magic);
         }
         if *crc != crc32(covered).to_le_bytes() {
             return Err(RecordError::Crc);
         }
-        let kind = header.kind().filter(|_| header.0[1] != 0);
-        let kind = kind.ok_or(RecordError::Field)?;
-        // What we write back says no more than what we understand.
-        header.0[1] = VERSION;
-        header.0[3] &= Flag::ALL;
-        let body_at = header.low(Number::JOB_ID_LEN) as usize;
-        let body_len = header.low(Number::BODY_LEN) as usize;
-        let (id, rest) = texts.split_at_checked(body_at).ok_or(RecordError::Length)?;
-        let mut body = rest.get(..body_len).ok_or(RecordError::Length)?;
+        let kind = match (kind, status) {
+            (_, _) if version == 0 => return Err(RecordError::Field),
+            (1, _) => RecordKind::Started,
+            (2, _) => RecordKind::Checkpoint,
+            (3, _) => RecordKind::Reboot,
+            (4, 1) => RecordKind::Outcome(Status::Succeeded),
+            (4, 2) => RecordKind::Outcome(Status::Failed),
+            (4, 3) => RecordKind::Outcome(Status::Rejected),
+            (_, _) => return Err(RecordError::Field),
+        };
+        let [.., id_len, body_low, body_high] = *header;
+        let body_len = u16::from_le_bytes([body_low, body_high]);
+        let texts = texts.split_at_checked(usize::from(id_len));
+        let (id, rest) = texts.ok_or(RecordError::Length)?;
+        let body = rest.get(..usize::from(body_len));
+        let mut body = body.ok_or(RecordError::Length)?;
         let id = str::from_utf8(id).map_err(|_| RecordError::Field)?;
         let id = JobId::new(id).map_err(|_| RecordError::Field)?;
         if body.len() > BODY_LEN_MAX {
@@ -283,5 +277,12 @@ impl<'r> Stored<'r> {
             id,
             body,
         })
+    }
+    /// The header, saying no more than what we understand: it is written back some time.
+    pub(crate) fn header(&self) -> Header {
+        let mut header = Header(*self.header);
+        header.0[1] = VERSION;
+        header.0[3] &= Flag::ALL;
+        header
     }
 }

@@ -35,7 +35,6 @@ fn open(chip: Chip) -> Store {
     FlashStore::new(Word4::new(chip), Partition::new(range, SLOTS).unwrap()).unwrap()
 }
 
-/// Slots and their records.
 type Records = Vec<(u8, Vec<u8>)>;
 
 /// What the adapter does when the board comes up.
@@ -87,7 +86,7 @@ impl Medium for Device {
         }
     }
 
-    fn reopen(&mut self) -> (Vec<(u8, Vec<u8>)>, bool) {
+    fn reopen(&mut self) -> (Records, bool) {
         loop {
             let dead = self.chip().is_dead();
             let chip = self.store.take().unwrap().release().release();

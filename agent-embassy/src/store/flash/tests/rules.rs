@@ -15,11 +15,15 @@ use super::{
 
 type Flash = Word4<Nor<1, 4096>>;
 
-/// Checked by the compiler.
-const FOUR_PAGES: Partition<Flash> = match Partition::new(4096..20_480, 2) {
+/// Checked by the compiler. Pages that hold the records of builds with `large-details`, too.
+const CHECKED: Partition<Word4<Nor<1, 32_768>>> = match Partition::new(32_768..163_840, 2) {
     Ok(partition) => partition,
     Err(_) => panic!("the records' partition"),
 };
+
+fn four_pages() -> Partition<Flash> {
+    Partition::new(4096..20_480, 2).unwrap()
+}
 
 #[test]
 fn a_partition_is_an_even_number_of_pages_at_least_four_and_within_the_flash() {
@@ -32,7 +36,7 @@ fn a_partition_is_an_even_number_of_pages_at_least_four_and_within_the_flash() {
     let backwards = 8192..0;
     assert_eq!(refused(backwards), Some(PartitionError::TooShort));
     assert_eq!(refused(0..16_384), None);
-    let store = FlashStore::new(Word4::new(Nor::new(4)), FOUR_PAGES);
+    let store = FlashStore::new(Word4::new(Nor::new(4)), CHECKED);
     assert_eq!(store.err(), Some(PartitionError::BeyondFlash));
 }
 
@@ -84,7 +88,7 @@ fn a_part_of_a_word_is_refused_and_touches_nothing() {
 
 #[test]
 fn the_store_refuses_what_is_no_record_and_slots_it_has_not() {
-    let mut store = FlashStore::new(Word4::new(Nor::<1, 4096>::new(5)), FOUR_PAGES).unwrap();
+    let mut store = FlashStore::new(Word4::new(Nor::<1, 4096>::new(5)), four_pages()).unwrap();
     let too_long = [1; jobs_agent_core::RECORD_LEN_MAX + 1];
     assert_eq!(block_on(store.save(0, &[])), Err(FlashError::NoRecord));
     assert_eq!(

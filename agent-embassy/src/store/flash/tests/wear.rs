@@ -1,4 +1,4 @@
-//! What a job costs the flash: the figures of `docs/decisions/0005-flash-store.md`.
+//! What a job costs the flash: the figures of `docs/decisions/0013-flash-store.md`.
 
 use std::println;
 

@@ -1,0 +1,83 @@
+use super::*;
+
+const LEAST: &str = "thing = \"pump-17\"\nendpoint = \"127.0.0.1\"\n";
+
+fn parse(more: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigFault> {
+    let variable = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Config::parse(
+        &format!("{LEAST}{more}"),
+        Path::new("config.toml"),
+        variable,
+    )
+}
+
+#[test]
+fn the_least_configuration_allows_nothing() {
+    let config = parse("", &[]).unwrap();
+    assert!(!config.steps.allows_anything());
+    assert!(config.config_push.files.is_empty());
+    assert_eq!(config.link().port, 1883);
+    assert_eq!(config.link().client_id, "pump-17");
+    assert_eq!(
+        config.records(),
+        Path::new("/var/lib/jobs-agent/pump-17/records")
+    );
+}
+
+#[test]
+fn variables_go_before_the_file() {
+    let variables = [
+        ("JOBS_AGENT_THING", "pump-18"),
+        ("JOBS_AGENT_PORT", "18830"),
+    ];
+    let config = parse("port = 1", &variables).unwrap();
+    assert_eq!(
+        (config.thing.as_str(), config.link().port),
+        ("pump-18", 18_830)
+    );
+    let wrong = parse("", &[("JOBS_AGENT_PORT", "many")]);
+    assert!(matches!(wrong, Err(ConfigFault::Number(name)) if name == "PORT"));
+}
+
+#[test]
+fn a_certificate_makes_it_mutual_tls() {
+    let config = parse("ca = \"a\"\ncert = \"c\"\nkey = \"k\"", &[]).unwrap();
+    let link = config.link();
+    assert_eq!(link.port, 8883);
+    assert!(link.tls.is_some_and(|tls| tls.identity.is_some()));
+}
+
+#[test]
+fn each_mistake_is_told_by_its_name() {
+    for (more, named) in [
+        ("jobs = 3", "`jobs`"),
+        ("cert = \"c\"", "`cert`"),
+        ("cert = \"c\"\nkey = \"k\"", "`ca`"),
+        ("reboot_command = []", "reboot_command"),
+        ("colour = 1", "colour"),
+        ("[steps]\nhandler = [\"a\"]", "handler"),
+        ("[steps]\nbuiltin = [\"format-disk\"]", "format-disk"),
+        ("[steps]\nstep_timeout_s = 0", "step_timeout_s"),
+        ("unclaimed = \"eat\"", "eat"),
+        ("port = 70000", "port"),
+        ("jobs = ", "line 3"),
+    ] {
+        let text = parse(more, &[]).unwrap_err().to_string();
+        assert!(text.contains(named), "{more}: {text}");
+    }
+    let thing = parse("", &[("JOBS_AGENT_THING", "no/thing")]).unwrap_err();
+    assert!(thing.to_string().contains("`thing`"));
+}
+
+#[test]
+fn the_sample_configuration_is_one() {
+    let sample = include_str!("../../packaging/config.toml");
+    let config = Config::parse(sample, Path::new("config.toml"), |_| None).unwrap();
+    assert!(
+        !config.steps.allows_anything(),
+        "a fresh installation does nothing"
+    );
+}

@@ -1,0 +1,158 @@
+use jobs_agent_core::{Attempt, Progress, StopReason, Stopped};
+
+use super::*;
+
+/// A port whose power is cut at the first checkpoint, if that is wanted.
+struct Port {
+    stop: Option<StopReason>,
+    checkpoints: u32,
+}
+
+impl JobPort for Port {
+    async fn checkpoint(&mut self, _: Checkpoint) -> Result<(), Stopped> {
+        self.checkpoints += 1;
+        Ok(())
+    }
+
+    fn report(&mut self, _: Progress) {}
+
+    fn stop_requested(&self) -> Option<StopReason> {
+        self.stop
+    }
+
+    async fn stopped(&mut self) -> StopReason {
+        match self.stop {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn deadline_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt { number: 1, last: 3 }
+    }
+
+    fn job_id(&self) -> &str {
+        "push"
+    }
+}
+
+fn port() -> Port {
+    Port {
+        stop: None,
+        checkpoints: 0,
+    }
+}
+
+fn plan(path: &Path, check: &[&str]) -> PushPlan {
+    PushPlan {
+        file: PushedFile {
+            path: path.to_owned(),
+            check: check.iter().map(|&word| word.to_owned()).collect(),
+            check_timeout_s: 5,
+        },
+        content: "new".into(),
+    }
+}
+
+async fn push(plan: PushPlan, port: &mut Port) -> Outcome {
+    ConfigPush::new(PushPolicy::default()).run(plan, port).await
+}
+
+fn reason(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Failed(details) => details.iter().next().unwrap().1,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_passes_its_check_is_replaced_and_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let outcome = push(plan(&path, &["/bin/grep", "-q", "new"]), &mut port()).await;
+    assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_fails_its_check_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    let outcome = push(plan(&path, &["/bin/grep", "-q", "old"]), &mut port()).await;
+    assert!(
+        reason(&outcome).contains("the old file is back"),
+        "{outcome:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_there_is_gone_again_after_a_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    push(plan(&path, &["/bin/false"]), &mut port()).await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_job_that_is_canceled_during_the_check_takes_the_file_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    let mut port = Port {
+        stop: Some(StopReason::Canceled),
+        checkpoints: 0,
+    };
+    let outcome = push(plan(&path, &["/bin/sleep", "60"]), &mut port).await;
+    assert!(reason(&outcome).contains("Canceled"), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+}
+
+#[tokio::test]
+async fn a_cut_after_the_roll_back_does_not_lose_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    let plan = plan(&path, &["/bin/false"]);
+    push(plan.clone(), &mut port()).await;
+    // Rolled back, and the outcome was not yet durable: the job is resumed.
+    for _ in 0..2 {
+        let pusher = ConfigPush::new(PushPolicy::default());
+        let from = Checkpoint::new(&[FORMAT]).unwrap();
+        let tag = OperationTag::of(OPERATION);
+        pusher
+            .resume(tag, &from, Some(plan.clone()), &mut port())
+            .await;
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_the_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    std::os::unix::fs::symlink(&victim, dir.path().join("c")).unwrap();
+    let mut port = port();
+    let outcome = push(plan(&dir.path().join("c"), &[]), &mut port).await;
+    assert!(reason(&outcome).contains("links are not followed"));
+    assert_eq!(
+        (
+            fs::read_to_string(&victim).unwrap().as_str(),
+            port.checkpoints
+        ),
+        ("mine", 0)
+    );
+}
