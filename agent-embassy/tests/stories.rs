@@ -303,6 +303,38 @@ fn a_connection_that_breaks_is_made_again_within_a_second() {
 const DOES_NOT_FIT: &str = "job document does not fit this device's receive buffer";
 
 /// A document with so many bytes of padding.
+#[test]
+fn a_broker_that_ends_every_connection_after_suback_is_not_stormed() {
+    // A policy without iot:Publish, a client id in use twice: the session begins well each time.
+    let mut world = World::new();
+    world.state.borrow_mut().net.forbid_publish = true;
+    let began = now_ms();
+    world.live::<1>(None, |_| now_ms() - began >= 3_600_000);
+    let connects = world.state.borrow().net.connects;
+    // Half a minute each on average, once the waits have grown.
+    assert!((60..250).contains(&connects), "{connects} connects an hour");
+}
+
+#[test]
+fn a_connection_that_breaks_after_a_bad_time_is_made_again_within_a_second() {
+    let mut world = World::new();
+    world.state.borrow_mut().net.refuse_connects = vec![LinkError::Stream; 6];
+    let (mut up_at, mut cut_at) = (None, None);
+    world.live::<1>(None, |world| {
+        let now = now_ms();
+        if idle(world) && world.published().len() == 1 {
+            let up_at = *up_at.get_or_insert(now);
+            if now - up_at >= 120_000 && cut_at.is_none() {
+                cut_at = Some(now);
+                world.state.borrow_mut().net.cut();
+            }
+        }
+        world.state.borrow().net.subscribes == 2
+    });
+    let took = now_ms() - cut_at.unwrap();
+    assert!(took <= 1_100, "{took} ms");
+}
+
 fn padded(bytes: usize) -> serde_json::Value {
     json!({"operation": "steps", "steps": 1, "padding": "x".repeat(bytes)})
 }
