@@ -16,7 +16,7 @@ use embassy_futures::{
     yield_now,
 };
 use embassy_time::{Duration, Timer, with_timeout};
-use jobs_agent_core::{Completion, Handled, JobHandler, Receipt, Scratch};
+use jobs_agent_core::{Boot, Completion, Handled, JobHandler, Receipt, Scratch};
 
 use crate::{
     backoff::Backoff,
@@ -43,6 +43,7 @@ pub(crate) struct Driver<'d, 'c, S, B, H: JobHandler, const JOBS: usize> {
     handlers: &'d H,
     store: &'d mut S,
     board: &'d mut B,
+    boot: &'d Boot,
     scratch: &'d mut Scratch,
     backoff: Backoff,
     /// The SUBSCRIBE without SUBACK.
@@ -61,6 +62,7 @@ where
         handlers: &'d H,
         store: &'d mut S,
         board: &'d mut B,
+        boot: &'d Boot,
         scratch: &'d mut Scratch,
         backoff: Backoff,
     ) -> Self {
@@ -69,6 +71,7 @@ where
             handlers,
             store,
             board,
+            boot,
             scratch,
             backoff,
             subscribe: None,

@@ -103,6 +103,7 @@ where
             handlers,
             store,
             board,
+            &self.boot,
             self.room.scratch,
             Backoff::new(boot.entropy),
         );

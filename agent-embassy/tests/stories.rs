@@ -2,12 +2,15 @@
 
 mod support;
 
-use agent_embassy::LinkError;
+use std::rc::Rc;
+
+use agent_embassy::{LinkError, start_boot};
+use embassy_futures::block_on;
 use jobs_emulator::model::ExecutionStatus::{
     Canceled, Failed, InProgress, Queued, Rejected, Succeeded,
 };
 use serde_json::json;
-use support::{End, World, now_ms};
+use support::{End, ScriptedStore, World, now_ms};
 
 /// Until the job has ended and nothing is left of it.
 fn over(id: &'static str) -> impl FnMut(&World) -> bool {
@@ -213,6 +216,29 @@ fn a_store_damaged_while_a_job_runs_is_emptied_and_written_again() {
     assert_eq!(world.state.borrow().store.resets, 1);
     assert_eq!(world.status("j1"), Succeeded);
     assert_eq!(world.log().len(), 5);
+}
+
+#[test]
+fn a_damaged_store_that_is_emptied_keeps_the_count_of_boots() {
+    // Counted anew, a later boot would be taken for this one, and its tokens would come again.
+    for at_the_start in [true, false] {
+        let mut world = World::new();
+        world.state.borrow_mut().boots = 7;
+        world.create_job("j1", &json!({"operation": "steps", "steps": 3}));
+        world.state.borrow_mut().store.damaged = at_the_start;
+        let mut damaged = at_the_start;
+        world.live::<1>(None, |world| {
+            if world.log().len() == 2 && !damaged {
+                damaged = true;
+                world.state.borrow_mut().store.damaged = true;
+            }
+            over("j1")(world)
+        });
+        assert_eq!(world.status("j1"), Succeeded);
+        let mut store = ScriptedStore::new(Rc::clone(&world.state));
+        let next = block_on(start_boot(&mut store, 0)).unwrap();
+        assert_eq!(next.id.0[..8], 8_u64.to_le_bytes());
+    }
 }
 
 #[test]
