@@ -4,6 +4,7 @@ use jobs_agent_core::{Boot, BootId};
 
 use crate::{
     backoff::mix,
+    fmt::Shown,
     store::{RecordStore, StoreErrorKind, StoreFault},
 };
 
@@ -37,7 +38,8 @@ const COUNT_LEN: usize = 8;
 ///
 /// `noise` is whatever the board has that differs: a random number (RP2040: ring oscillator; nRF:
 /// RNG), mixed with a unique id of the chip. Without any, 0 will do: the count alone makes every
-/// boot of this board unlike the others, only not unlike those of other boards.
+/// boot of this board unlike the others, only not unlike those of other boards; but where a damaged
+/// store had to be emptied, the count begins anew.
 ///
 /// # Errors
 /// The store's own, if the count could not be made durable. A damaged store is emptied instead:
@@ -73,6 +75,19 @@ async fn emptied<S: RecordStore>(store: &mut S, error: S::Error) -> Result<(), S
     }
     error!("the record store is damaged: emptied, the service offers the jobs again");
     store.reset().await
+}
+
+/// Empties a damaged store in the middle of this boot, and keeps the count: begun anew, it would
+/// make a later boot look like an earlier one.
+pub(crate) async fn empty<S: RecordStore>(store: &mut S, boot: &Boot) -> Result<(), S::Error> {
+    store.reset().await?;
+    if let Some(count) = boot.id.0.first_chunk::<COUNT_LEN>()
+        && let Err(error) = store.save(BOOT_SLOT, count).await
+    {
+        // The store works as far as jobs need it; the worst is a boot that is counted twice.
+        error!("the count of boots was not kept: {}", Shown(&error));
+    }
+    Ok(())
 }
 
 /// The identity of boot number `count`.

@@ -16,7 +16,7 @@ use embassy_futures::{
     yield_now,
 };
 use embassy_time::{Duration, Timer, with_timeout};
-use jobs_agent_core::{Completion, Handled, JobHandler, Receipt, Scratch};
+use jobs_agent_core::{Boot, Completion, Handled, JobHandler, Receipt, Scratch};
 
 use crate::{
     backoff::Backoff,
@@ -30,6 +30,10 @@ use crate::{
 
 /// How long connecting may take, milliseconds: TCP, a TLS handshake on a slow core, CONNACK.
 const CONNECT_WAIT_MS: u64 = 60_000;
+/// A connection that lived this long makes the next failure a first one again, milliseconds, as in
+/// the Linux adapter: a broker that ends each session soon after SUBACK (no right to publish, a
+/// client id in use twice) is not connected to without end.
+const STEADY_MS: u64 = 10_000;
 /// Messages handled before other tasks get a turn.
 const MESSAGES_PER_TURN: u8 = 16;
 
@@ -39,6 +43,7 @@ pub(crate) struct Driver<'d, 'c, S, B, H: JobHandler, const JOBS: usize> {
     handlers: &'d H,
     store: &'d mut S,
     board: &'d mut B,
+    boot: &'d Boot,
     scratch: &'d mut Scratch,
     backoff: Backoff,
     /// The SUBSCRIBE without SUBACK.
@@ -57,6 +62,7 @@ where
         handlers: &'d H,
         store: &'d mut S,
         board: &'d mut B,
+        boot: &'d Boot,
         scratch: &'d mut Scratch,
         backoff: Backoff,
     ) -> Self {
@@ -65,6 +71,7 @@ where
             handlers,
             store,
             board,
+            boot,
             scratch,
             backoff,
             subscribe: None,
@@ -77,7 +84,14 @@ where
         let mut wait_ms = 0;
         loop {
             let why = match self.connect(link, wait_ms).await {
-                Ok(connection) => self.serve::<L>(connection).await,
+                Ok(connection) => {
+                    let up_since = clock::now();
+                    let why = self.serve::<L>(connection).await;
+                    if up_since.until(clock::now()) >= STEADY_MS {
+                        self.backoff.reset();
+                    }
+                    why
+                }
                 Err(why) => why,
             };
             self.subscribe = None;
@@ -151,8 +165,6 @@ where
                     return;
                 };
                 if granted {
-                    // A session that works: the next failure is a first one again.
-                    self.backoff.reset();
                     self.done(receipt, Completion::Done);
                 } else {
                     error!("a subscription was refused: check iot:Subscribe and iot:Receive");

@@ -3,6 +3,7 @@
 use jobs_agent_core::{Agent as Core, Boot, Config, RECORD_LEN_MAX};
 
 use crate::{
+    board::empty,
     fmt::Shown,
     runner::RunError,
     store::{RecordStore, StoreErrorKind, StoreFault},
@@ -20,7 +21,7 @@ pub(crate) async fn restore<'c, S: RecordStore, const JOBS: usize>(
         Ok(()) => Ok(core),
         Err(error) if error.kind() == StoreErrorKind::Corrupted => {
             error!("the record store is damaged: emptied, the service offers the jobs again");
-            store.reset().await.map_err(RunError::Store)?;
+            empty(store, &boot).await.map_err(RunError::Store)?;
             // What was read before the damage showed is gone too.
             Ok(Core::new(config, boot))
         }

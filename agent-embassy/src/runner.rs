@@ -103,6 +103,7 @@ where
             handlers,
             store,
             board,
+            &self.boot,
             self.room.scratch,
             Backoff::new(boot.entropy),
         );
@@ -112,13 +113,38 @@ where
         }
     }
 
-    /// The boot, with entropy that no earlier run in this memory had (P9).
+    /// The boot, with entropy that no earlier run in this memory had (P9), nor another thing with
+    /// the same boot.
     fn next_start(&mut self) -> Boot {
         let starts = self.room.starts.wrapping_add(1);
         *self.room.starts = starts;
         Boot {
-            entropy: mix(self.boot.entropy ^ u64::from(starts)),
+            entropy: entropy(self.boot.entropy, starts, self.config.thing.as_str()),
             ..self.boot
         }
+    }
+}
+
+/// Boards without noise of their own count the same boots: after a power cut a fleet of them would
+/// wait alike before it connects. Its things have names.
+fn entropy(boot: u64, starts: u32, thing: &str) -> u64 {
+    let start = mix(boot ^ u64::from(starts));
+    thing
+        .bytes()
+        .fold(start, |mixed, byte| mix(mixed ^ u64::from(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_things_with_the_same_boot_have_entropy_of_their_own() {
+        let first = entropy(1, 1, "pump-17");
+        assert_eq!(first, entropy(1, 1, "pump-17"));
+        assert_ne!(first, entropy(1, 2, "pump-17"));
+        assert_ne!(first, entropy(2, 1, "pump-17"));
+        assert_ne!(first, entropy(1, 1, "pump-18"));
+        assert_ne!(first, entropy(1, 1, "pump-71"));
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use agent_embassy::{AgentResources, RX_LEN_MIN, TX_LEN_MIN};
+use agent_embassy::{AgentResources, Buffers, OptionsError, RX_LEN_MIN, TX_LEN_MIN};
 use agent_embassy::{Connection, Event, Link, LinkError, MqttLink, MqttOptions, SendError};
 use jobs_agent_core::{Agent, Boot, BootId, Config, Millis, Output, Scratch};
 use jobs_proto::ThingName;
@@ -99,6 +99,25 @@ async fn connect_tells_the_receive_buffer_and_the_session() {
     assert!(has(&[&[39][..], &rx].concat()), "{connect:?}");
     assert!(has(&[17, 0, 0, 0x0e, 0x10]), "{connect:?}");
     assert!(connect.ends_with(b"\0\x07board-1"));
+}
+
+#[test]
+fn credentials_have_to_fit_beside_the_largest_report() {
+    // What CONNECT takes is kept for the next one: an outcome without room would never be sent.
+    let (user, password) = ("board", [0x5A; 91]);
+    let options = MqttOptions {
+        credentials: Some((user, &password)),
+        ..MqttOptions::new("board-1")
+    };
+    let made = |tx: &mut [u8]| {
+        let rx = &mut [0; RX_LEN_MIN];
+        let tcp = Tcp(([127, 0, 0, 1], 1_883).into());
+        MqttLink::new(Buffers { rx, tx }, &options, tcp).err()
+    };
+    let needed = TX_LEN_MIN + 2 + user.len() + 2 + password.len();
+    let refused = Some(OptionsError::TxTooSmall);
+    assert_eq!(made(&mut vec![0; needed - 1]), refused);
+    assert_eq!(made(&mut vec![0; needed]), None);
 }
 
 #[tokio::test]

@@ -2,12 +2,15 @@
 
 mod support;
 
-use agent_embassy::LinkError;
+use std::rc::Rc;
+
+use agent_embassy::{LinkError, start_boot};
+use embassy_futures::block_on;
 use jobs_emulator::model::ExecutionStatus::{
     Canceled, Failed, InProgress, Queued, Rejected, Succeeded,
 };
 use serde_json::json;
-use support::{End, World, now_ms};
+use support::{End, ScriptedStore, World, now_ms};
 
 /// Until the job has ended and nothing is left of it.
 fn over(id: &'static str) -> impl FnMut(&World) -> bool {
@@ -216,6 +219,29 @@ fn a_store_damaged_while_a_job_runs_is_emptied_and_written_again() {
 }
 
 #[test]
+fn a_damaged_store_that_is_emptied_keeps_the_count_of_boots() {
+    // Counted anew, a later boot would be taken for this one, and its tokens would come again.
+    for at_the_start in [true, false] {
+        let mut world = World::new();
+        world.state.borrow_mut().boots = 7;
+        world.create_job("j1", &json!({"operation": "steps", "steps": 3}));
+        world.state.borrow_mut().store.damaged = at_the_start;
+        let mut damaged = at_the_start;
+        world.live::<1>(None, |world| {
+            if world.log().len() == 2 && !damaged {
+                damaged = true;
+                world.state.borrow_mut().store.damaged = true;
+            }
+            over("j1")(world)
+        });
+        assert_eq!(world.status("j1"), Succeeded);
+        let mut store = ScriptedStore::new(Rc::clone(&world.state));
+        let next = block_on(start_boot(&mut store, 0)).unwrap();
+        assert_eq!(next.id.0[..8], 8_u64.to_le_bytes());
+    }
+}
+
+#[test]
 fn four_jobs_run_beside_each_other() {
     let mut world = World::new();
     let ids = ["a", "b", "c", "d"];
@@ -303,6 +329,38 @@ fn a_connection_that_breaks_is_made_again_within_a_second() {
 const DOES_NOT_FIT: &str = "job document does not fit this device's receive buffer";
 
 /// A document with so many bytes of padding.
+#[test]
+fn a_broker_that_ends_every_connection_after_suback_is_not_stormed() {
+    // A policy without iot:Publish, a client id in use twice: the session begins well each time.
+    let mut world = World::new();
+    world.state.borrow_mut().net.forbid_publish = true;
+    let began = now_ms();
+    world.live::<1>(None, |_| now_ms() - began >= 3_600_000);
+    let connects = world.state.borrow().net.connects;
+    // Half a minute each on average, once the waits have grown.
+    assert!((60..250).contains(&connects), "{connects} connects an hour");
+}
+
+#[test]
+fn a_connection_that_breaks_after_a_bad_time_is_made_again_within_a_second() {
+    let mut world = World::new();
+    world.state.borrow_mut().net.refuse_connects = vec![LinkError::Stream; 6];
+    let (mut up_at, mut cut_at) = (None, None);
+    world.live::<1>(None, |world| {
+        let now = now_ms();
+        if idle(world) && world.published().len() == 1 {
+            let up_at = *up_at.get_or_insert(now);
+            if now - up_at >= 120_000 && cut_at.is_none() {
+                cut_at = Some(now);
+                world.state.borrow_mut().net.cut();
+            }
+        }
+        world.state.borrow().net.subscribes == 2
+    });
+    let took = now_ms() - cut_at.unwrap();
+    assert!(took <= 1_100, "{took} ms");
+}
+
 fn padded(bytes: usize) -> serde_json::Value {
     json!({"operation": "steps", "steps": 1, "padding": "x".repeat(bytes)})
 }

@@ -147,6 +147,7 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         self.common.queue.forget_request();
         for slot in &mut self.slots {
             slot.forget_request();
+            slot.work.silence.interrupted();
         }
     }
 

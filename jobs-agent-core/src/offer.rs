@@ -54,17 +54,16 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         if !self.answers_queue(Ask::Next, token_of(message)) {
             return Handled::Ignored(Ignored::Token);
         }
-        let message = match message {
-            Ok(message) => message,
-            Err(error) => return self.poisoned(error),
+        let handled = match message {
+            Ok(message) => match &message.execution {
+                Some(execution) if bare && execution.job_document.is_none() => {
+                    self.named(&JobKey::of(execution))
+                }
+                Some(execution) => self.offer(execution, false),
+                None => return Handled::Taken,
+            },
+            Err(error) => self.poisoned(error),
         };
-        let Some(execution) = &message.execution else {
-            return Handled::Taken;
-        };
-        if bare && execution.job_document.is_none() {
-            return self.named(&JobKey::of(execution));
-        }
-        let handled = self.offer(execution, false);
         let head_hides = matches!(
             handled,
             Handled::Ignored(Ignored::Duplicate | Ignored::Left)

@@ -32,6 +32,14 @@ impl Silence {
         self.row == WITH_DOCUMENT_MAX
     }
 
+    /// Time may have passed since the service answered: the last question would prove nothing, and
+    /// the one without the document comes first again.
+    pub(crate) fn interrupted(&mut self) {
+        if self.row == LAST {
+            self.row = WITH_DOCUMENT_MAX;
+        }
+    }
+
     /// The question did not leave.
     pub(crate) fn unsent(&mut self) {
         self.unsent = true;
@@ -41,6 +49,7 @@ impl Silence {
     /// fit.
     pub(crate) fn unanswered(&mut self) -> bool {
         if core::mem::take(&mut self.unsent) {
+            self.interrupted();
             return false;
         }
         if self.row < WITH_DOCUMENT_MAX {
@@ -52,5 +61,47 @@ impl Silence {
     /// The question without the document was answered.
     pub(crate) fn answered_bare(&mut self) {
         self.row = LAST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two questions in vain, and one without the document answered.
+    fn before_the_last() -> Silence {
+        let mut silence = Silence::NONE;
+        assert!(!silence.unanswered() && !silence.unanswered());
+        assert!(silence.asks_bare());
+        silence.answered_bare();
+        assert!(!silence.asks_bare());
+        silence
+    }
+
+    #[test]
+    fn the_last_question_counts_only_right_after_an_answer() {
+        assert!(before_the_last().unanswered());
+        // With the connection gone, or with a packet that did not leave, time has passed.
+        let mut cut_off = before_the_last();
+        cut_off.interrupted();
+        let mut unsent = before_the_last();
+        unsent.unsent();
+        assert!(!unsent.unanswered());
+        for mut silence in [cut_off, unsent] {
+            assert!(silence.asks_bare());
+            assert!(!silence.unanswered());
+            silence.answered_bare();
+            assert!(silence.unanswered());
+        }
+    }
+
+    #[test]
+    fn a_cut_before_the_last_question_changes_nothing() {
+        let mut silence = Silence::NONE;
+        silence.unanswered();
+        silence.interrupted();
+        assert!(!silence.asks_bare());
+        assert!(!silence.unanswered());
+        assert!(silence.asks_bare());
     }
 }

@@ -68,6 +68,17 @@ fn a_document_that_does_not_fit_may_be_left_to_others() {
 }
 
 #[test]
+fn a_job_behind_a_large_document_left_to_others_is_found_after_a_time_offline() {
+    // Nobody tells of it: only the list shows what a foreign head hides.
+    let story = large(100, little_room("behind"), "big", "theirs", 8_000).leaving_unclaimed();
+    let story = story.at(200_000, Action::Link(LinkFault::Cut(1_000)));
+    let report = World::<1>::play(&story.job(200_500, "small", "work"), None);
+    report.assert_kept("behind");
+    assert_eq!(report.status("big"), Some("QUEUED"));
+    assert_eq!(report.status("small"), Some("SUCCEEDED"));
+}
+
+#[test]
 fn replies_that_are_lost_are_no_sign_of_a_large_document() {
     // However many are lost in a row: the document fits, and comes in the end.
     for lost in 1..12 {

@@ -1,11 +1,11 @@
 //! Effects of the core, performed one after another.
 
 use embassy_time::{Duration, TimeoutError, with_timeout};
-use jobs_agent_core::{Completion, Filters, JobHandler, Millis, Output, Receipt};
+use jobs_agent_core::{Boot, Completion, Filters, JobHandler, Millis, Output, Receipt};
 
 use super::Driver;
 use crate::{
-    board::Board,
+    board::{Board, empty},
     clock,
     desk::Desk,
     fmt::Shown,
@@ -86,9 +86,9 @@ where
             let (receipt, completion) = match effect {
                 Effect::Wait(until) => return Ok(until),
                 Effect::Persist(receipt, slot, record) => {
-                    (receipt, save(self.store, slot, record).await)
+                    (receipt, save(self.store, self.boot, slot, record).await)
                 }
-                Effect::Erase(receipt, slot) => (receipt, erase(self.store, slot).await),
+                Effect::Erase(receipt, slot) => (receipt, erase(self.store, self.boot, slot).await),
                 Effect::Reset(receipt) => {
                     info!("everything is durable: resetting the board");
                     let wait = Duration::from_millis(RESET_WAIT_MS);
@@ -153,18 +153,18 @@ fn patient(sent: Result<Result<(), SendError>, TimeoutError>) -> Result<(), Send
 
 /// Makes a record durable; in a damaged store, after emptying it: the other records of this run
 /// are still in the core, and are written again with their next change.
-async fn save<S: RecordStore>(store: &mut S, slot: u8, record: &[u8]) -> Completion {
+async fn save<S: RecordStore>(store: &mut S, boot: &Boot, slot: u8, record: &[u8]) -> Completion {
     let mut result = store.save(slot, record).await;
-    if is_damaged(&result) && store.reset().await.is_ok() {
+    if is_damaged(&result) && empty(store, boot).await.is_ok() {
         result = store.save(slot, record).await;
     }
     completion(result)
 }
 
-async fn erase<S: RecordStore>(store: &mut S, slot: u8) -> Completion {
+async fn erase<S: RecordStore>(store: &mut S, boot: &Boot, slot: u8) -> Completion {
     let mut result = store.erase(slot).await;
     if is_damaged(&result) {
-        result = store.reset().await;
+        result = empty(store, boot).await;
     }
     completion(result)
 }

@@ -12,13 +12,19 @@ use minimq::{
 };
 
 use super::{Connection, Event, Filters, Link, LinkError, SendError};
-use crate::{fmt::Shown, resources::Buffers};
+use crate::{
+    fmt::Shown,
+    resources::{Buffers, TX_LEN_MIN},
+};
 
 /// Keep-alive unless said otherwise, seconds: as the Linux adapter; AWS takes 30 to 1200.
 const KEEP_ALIVE_S: u16 = 60;
 /// How long the broker keeps the session of a lost connection unless said otherwise, seconds (1 h,
 /// AWS's own default).
 const SESSION_EXPIRY_S: u32 = 3_600;
+
+/// Bytes that CONNECT adds to user name and password: the length of each.
+const CREDENTIALS_HEAD_LEN: usize = 4;
 
 /// Opens the stream to the broker: a TCP connection by embassy-net, TLS on top of it, a UART, a
 /// modem's socket.
@@ -48,7 +54,8 @@ pub struct MqttOptions<'o> {
     /// MQTT client id, at most 64 bytes (a limit of minimq; AWS takes 128). On AWS usually the
     /// name of the thing.
     pub client_id: &'o str,
-    /// User name and password, for brokers that want them; they take room in `TX`.
+    /// User name and password, for brokers that want them; they take room in `TX` for good, on top
+    /// of [`TX_LEN_MIN`](crate::TX_LEN_MIN).
     pub credentials: Option<(&'o str, &'o [u8])>,
     /// Keep-alive, seconds.
     pub keep_alive_s: u16,
@@ -75,6 +82,9 @@ impl<'o> MqttOptions<'o> {
 pub enum OptionsError {
     /// The client id is longer than 64 bytes.
     ClientIdTooLong,
+    /// With these credentials `TX` has no room for the largest report: it needs
+    /// [`TX_LEN_MIN`](crate::TX_LEN_MIN), four bytes, and the lengths of user name and password.
+    TxTooSmall,
     /// Anything else in the way of a session.
     Invalid,
 }
@@ -95,6 +105,15 @@ impl<'b, C: Connect> MqttLink<'b, C> {
         options: &MqttOptions<'b>,
         connect: C,
     ) -> Result<Self, OptionsError> {
+        if let Some((user, password)) = options.credentials {
+            let needed = TX_LEN_MIN
+                .saturating_add(CREDENTIALS_HEAD_LEN)
+                .saturating_add(user.len())
+                .saturating_add(password.len());
+            if buffers.tx.len() < needed {
+                return Err(OptionsError::TxTooSmall);
+            }
+        }
         let buffers = PacketBuffers::new(buffers.rx, buffers.tx);
         let mut config = ConfigBuilder::new(buffers)
             .keepalive_interval(options.keep_alive_s)

@@ -259,11 +259,28 @@ impl<F: NorFlash> FlashStore<F> {
         Ok(())
     }
 
+    /// Brings the copies in line, and returns the version of a slot in the first.
+    async fn ready(&mut self, slot: u8) -> Result<u32, FlashError<F::Error>> {
+        self.align().await?;
+        let [first, _] = self.logs.clone();
+        match self.version(&first, slot).await {
+            Ok(version) => Ok(version),
+            Err(error) => {
+                // Both were whole when they were compared. Compared again, and repaired.
+                self.in_line = false;
+                if matches!(error, LogError::Flash(_)) {
+                    return Err(error.into());
+                }
+                self.align().await?;
+                Ok(self.version(&first, slot).await?)
+            }
+        }
+    }
+
     /// Writes a record to both logs; an empty one says that there is none.
     async fn append(&mut self, slot: u8, record: &[u8]) -> Result<(), FlashError<F::Error>> {
-        self.align().await?;
+        let version = self.ready(slot).await?.saturating_add(1);
         let [first, second] = self.logs.clone();
-        let version = self.version(&first, slot).await?.saturating_add(1);
         let item = Item { version, record };
         self.in_line = false;
         for (log, other) in [(&first, &second), (&second, &first)] {
@@ -297,7 +314,9 @@ impl<F: NorFlash> RecordStore for FlashStore<F> {
     /// As a power cut: nothing that is durable is lost; call again.
     async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, Self::Error> {
         self.check(slot)?;
-        self.align().await?;
+        if self.ready(slot).await? == 0 {
+            return Ok(None);
+        }
         let [first, _] = &self.logs;
         let item = match first.fetch(&mut self.flash, slot, &mut self.buffer).await {
             Ok(None) => return Ok(None),

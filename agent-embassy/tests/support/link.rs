@@ -34,6 +34,8 @@ pub struct Net {
     pub packet_max: Option<usize>,
     /// Requests are taken and never answered.
     pub deaf: bool,
+    /// The broker ends the connection at the first publish: a policy without iot:Publish.
+    pub forbid_publish: bool,
 }
 
 impl Net {
@@ -171,6 +173,9 @@ impl State {
     fn take(&mut self, topic: &str, payload: &[u8]) -> Result<(), SendError> {
         if self.net.cut {
             return Err(SendError::Lost(LinkError::Stream));
+        }
+        if self.net.forbid_publish {
+            return Err(SendError::Lost(LinkError::Ended));
         }
         self.net.published.push(topic.to_owned());
         self.net.payloads.push(payload.to_vec());

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 use agent_embassy::{
-    AgentResources, Board, Boot, BootId, Config, JobHandler, Parts, RX_LEN_MIN, ResetFailed,
-    Runner, TX_LEN_MIN, ThingName,
+    AgentResources, BOOT_SLOT, Board, Boot, BootId, Config, JobHandler, Parts, RX_LEN_MIN,
+    ResetFailed, Runner, TX_LEN_MIN, ThingName,
 };
 use embassy_time::{Duration, Instant, MockDriver};
 use jobs_emulator::model::{ExecutionStatus, Message, Service, Settings};
@@ -154,7 +154,8 @@ impl World {
 
     /// Whether no job has a record left.
     pub fn no_records(&self) -> bool {
-        self.state.borrow().store.records.is_empty()
+        let state = self.state.borrow();
+        state.store.records.keys().all(|slot| *slot == BOOT_SLOT)
     }
 
     /// One life of the board with [`Work`] for its handlers.

@@ -23,7 +23,6 @@ const WORD_LEN_MAX: usize = 32;
 pub(super) const BUFFER_LEN: usize =
     (KEY_LEN + VERSION_LEN + RECORD_LEN_MAX).next_multiple_of(WORD_LEN_MAX);
 
-/// The map of sequential-storage over a flash that is lent.
 /// Some flash drivers move whole words between RAM and flash.
 #[repr(align(4))]
 pub(super) struct Buffer(pub(super) [u8; BUFFER_LEN]);
@@ -75,6 +74,7 @@ fn sorted<E>(error: Error<E>) -> LogError<E> {
     }
 }
 
+/// The map of sequential-storage over a flash that is lent.
 type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
 
 /// A log in `range` of a flash that is lent for each call; nothing is cached between calls.

@@ -122,3 +122,28 @@ fn a_range_of_foreign_bytes_is_reported_and_works_after_a_reset() {
     assert_eq!(block_on(store.load(0, &mut found)), Ok(Some(8)));
     assert_eq!(&found, b"a record");
 }
+
+#[test]
+fn a_copy_that_becomes_unreadable_between_calls_is_made_anew_from_the_other() {
+    for copy in [0, 8192] {
+        let partition = Partition::new(0..16_384, 1).unwrap();
+        let nor = Nor::<1, 4096>::new(4);
+        let mut store = FlashStore::new(Word4::new(nor), partition).unwrap();
+        block_on(store.save(BOOT_SLOT, &[7; 8])).unwrap();
+        block_on(store.save(0, b"a record")).unwrap();
+        let mut found = [0; 8];
+        for record in [b"a record", b"another!"] {
+            // A stray write of other firmware, or cells that lost their charge.
+            let nor = &mut store.flash.flash;
+            block_on(nor.erase(copy, copy + 8192)).unwrap();
+            block_on(nor.write(copy, &[0x5A; 8192])).unwrap();
+            if record == b"another!" {
+                block_on(store.save(0, record)).unwrap();
+            }
+            assert_eq!(block_on(store.load(0, &mut found)), Ok(Some(8)));
+            assert_eq!(&found, record);
+        }
+        assert_eq!(block_on(store.load(BOOT_SLOT, &mut found)), Ok(Some(8)));
+        assert_eq!(found, [7; 8]);
+    }
+}
