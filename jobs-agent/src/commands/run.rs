@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, IsTerminal},
     os::unix::fs::DirBuilderExt,
+    path::Path,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -86,7 +87,15 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .create(folder)
             .map_err(state)?;
     }
-    tidy(&folders);
+    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+        path: config.records().display().to_string(),
+        source,
+    })?;
+    let jobs: Vec<_> = records
+        .iter()
+        .map(|record| record.job_id.to_string())
+        .collect();
+    tidy(&folders, &jobs);
     let (journal, writing) =
         Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -212,9 +221,16 @@ async fn shutdown() {
     }
 }
 
-/// Removes what steps left behind that nobody can ask for any more.
-fn tidy(folders: &std::path::Path) {
+/// Removes what steps left behind that nobody can ask for any more. Nothing of `jobs`, which are on
+/// their way, however old it looks: the clock may have been set meanwhile, and a step whose result
+/// is lost is done again.
+fn tidy(folders: &Path, jobs: &[String]) {
     for entry in fs::read_dir(folders).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let job = name.to_str().and_then(|name| name.rsplit_once('.'));
+        if job.is_some_and(|(job, _)| jobs.iter().any(|mine| mine == job)) {
+            continue;
+        }
         let folder = Folder::at(entry.path());
         let old = entry
             .metadata()
@@ -230,5 +246,31 @@ fn tidy(folders: &std::path::Path) {
         {
             warn!(%error, "what is left of a step cannot be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_does_not_cost_the_result_of_a_step_whose_job_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["mine.0", "gone.0", "fresh.0"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        for name in ["mine.0", "gone.0"] {
+            // Made before the clock of this machine was set, so it looks years old.
+            let folder = fs::File::open(dir.path().join(name)).unwrap();
+            folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        tidy(dir.path(), &["mine".to_owned()]);
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["fresh.0", "mine.0"]);
     }
 }
