@@ -195,8 +195,10 @@ impl Downloads {
             .header(header::CONNECTION, "close")
             .header(header::ACCEPT_ENCODING, "identity");
         // Without a tag nobody could tell whether the file is still the one begun.
+        let mut resumed = false;
         match &part.etag {
             Some(tag) if part.len > 0 => {
+                resumed = true;
                 request = request
                     .header(header::RANGE, format!("bytes={}-", part.len))
                     .header(header::IF_RANGE, tag);
@@ -211,7 +213,7 @@ impl Downloads {
         };
         let response = http::send(request, reach).await?;
         let headers = response.headers();
-        let left = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok());
+        let mut left = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok());
         match response.status() {
             StatusCode::OK => {
                 part.restart()?;
@@ -220,10 +222,15 @@ impl Downloads {
                 part.tag(etag.filter(|tag| !tag.starts_with("W/")))?;
             }
             StatusCode::PARTIAL_CONTENT => {
-                let range = text(headers, header::CONTENT_RANGE).and_then(first_byte);
-                if range != Some(part.len) {
+                let range = text(headers, header::CONTENT_RANGE).and_then(range);
+                let Some((first, total)) = range.filter(|_| resumed) else {
+                    return Err(DownloadFault::Range);
+                };
+                if first != part.len {
                     return Err(DownloadFault::Range);
                 }
+                // The server may send less than was asked for: the file ends where it says.
+                left = total.map(|total| total.saturating_sub(first)).or(left);
             }
             status if status.is_redirection() => {
                 return Err(DownloadFault::Redirect(status.as_u16()));
@@ -246,7 +253,8 @@ impl Downloads {
             self.allowed(part.len)?;
         }
         match end {
-            Some(end) if end != part.len => Err(DownloadFault::Short(part.len, end)),
+            Some(end) if part.len < end => Err(DownloadFault::Short(part.len, end)),
+            Some(end) if part.len > end => Err(DownloadFault::Range),
             _ => Ok(()),
         }
     }
@@ -272,10 +280,11 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The first byte of `bytes 5-9/10` (RFC 9110, 14.4).
-fn first_byte(range: &str) -> Option<u64> {
-    let (first, _) = range.strip_prefix("bytes ")?.split_once('-')?;
-    first.parse().ok()
+/// The first byte and the length of the whole, unless it is `*`, of `bytes 5-9/10` (RFC 9110, 14.4).
+fn range(range: &str) -> Option<(u64, Option<u64>)> {
+    let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+    let (_, total) = rest.split_once('/')?;
+    Some((first.parse().ok()?, total.parse().ok()))
 }
 
 #[cfg(test)]
