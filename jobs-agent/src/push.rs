@@ -124,12 +124,17 @@ impl ConfigPush {
             let bytes = plan.content.len().to_string();
             return Outcome::Succeeded(Details::new().with("bytes", &bytes));
         };
-        match roll_back(path, kept) {
-            Ok(()) => failed(&format!("{why}; the old file is back")),
-            Err(error) => failed(&format!(
-                "{why}; and the old file could not be put back: {error}"
-            )),
-        }
+        back(path, kept, &why)
+    }
+}
+
+/// Puts the old file back, for this reason.
+fn back(path: &Path, kept: &Path, why: &str) -> Outcome {
+    match roll_back(path, kept) {
+        Ok(()) => failed(&format!("{why}; the old file is back")),
+        Err(error) => failed(&format!(
+            "{why}; and the old file could not be put back: {error}"
+        )),
     }
 }
 
@@ -168,6 +173,12 @@ impl JobHandler for ConfigPush {
         match (from.bytes(), plan) {
             ([FORMAT], Some(plan)) => {
                 let kept = beside(&plan.file.path, ".before");
+                let attempt = port.attempt();
+                if attempt.number >= attempt.last && attempt.last > 1 {
+                    // After this one nobody would be asked to put the old file back.
+                    let why = format!("the check was cut off {} times", attempt.number - 1);
+                    return back(&plan.file.path, &kept, &why);
+                }
                 self.put(&plan, &kept, port).await
             }
             _ => failed("the checkpoint is of another version of this agent"),
