@@ -186,3 +186,34 @@ async fn a_file_whose_check_brings_the_device_down_each_time_is_taken_back_on_th
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     assert!(!seen.exists(), "the check did not run again");
 }
+
+#[tokio::test]
+async fn a_link_that_took_the_place_of_the_kept_file_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "of root").unwrap();
+    let kept = dir.path().join("c.before");
+    // What the user to whom the folder belongs can do while the check runs.
+    let swap = dir.path().join("swap");
+    fs::write(
+        &swap,
+        format!(
+            "rm {0}; ln -s {1} {0}; exit 1\n",
+            kept.display(),
+            secret.display()
+        ),
+    )
+    .unwrap();
+    let outcome = push(
+        plan(&path, &["/bin/sh", swap.to_str().unwrap()]),
+        &mut port(),
+    )
+    .await;
+    assert!(
+        reason(&outcome).contains("could not be put back"),
+        "{outcome:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new", "not the secret");
+}
