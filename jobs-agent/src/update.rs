@@ -140,12 +140,18 @@ impl Update {
             forget(plan, port.job_id());
             return failed(&why);
         }
+        // Whatever became of the job: a version that nobody will test must not stay.
+        if let Some(reason) = port.stop_requested() {
+            return self
+                .leave(plan, &format!("stopped ({reason:?})"), port)
+                .await;
+        }
         if plan.target.reboot {
             return reboot(&Stage::SelfTest);
         }
         match keep(&Stage::SelfTest, port).await {
             Ok(()) => self.prove(plan, port).await,
-            Err(outcome) => outcome,
+            Err(why) => self.leave(plan, &why, port).await,
         }
     }
 
@@ -167,10 +173,13 @@ impl Update {
                 forget(plan, port.job_id());
                 Outcome::Succeeded(Details::new().with("version", &plan.version))
             }
-            Err(why) => match keep(&Stage::RollBack(why.clone()), port).await {
-                Ok(()) => self.leave(plan, &why, port).await,
-                Err(outcome) => outcome,
-            },
+            Err(why) => {
+                // Not kept means that the job is over; the version still has to go.
+                if let Err(fault) = keep(&Stage::RollBack(why.clone()), port).await {
+                    tracing::warn!(%fault, "a roll-back is not resumed after a power cut");
+                }
+                self.leave(plan, &why, port).await
+            }
         }
     }
 
@@ -298,13 +307,12 @@ fn reboot(stage: &Stage) -> Outcome {
     }
 }
 
-async fn keep<P: JobPort>(stage: &Stage, port: &mut P) -> Result<(), Outcome> {
-    let checkpoint = stage
-        .checkpoint()
-        .map_err(|fault| failed(&fault.to_string()))?;
+/// Why it was not kept, otherwise.
+async fn keep<P: JobPort>(stage: &Stage, port: &mut P) -> Result<(), String> {
+    let checkpoint = stage.checkpoint().map_err(|fault| fault.to_string())?;
     port.checkpoint(checkpoint)
         .await
-        .map_err(|stopped| failed(&format!("stopped ({:?})", stopped.0)))
+        .map_err(|stopped| format!("stopped ({:?})", stopped.0))
 }
 
 fn forget(plan: &UpdatePlan, job_id: &str) {
