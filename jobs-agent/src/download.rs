@@ -110,6 +110,16 @@ impl DownloadFault {
     }
 }
 
+/// Removes a file in `dir` and what was received of it.
+///
+/// # Errors
+/// One of them is there and cannot be removed, or is no regular file.
+pub(crate) fn forget(dir: &Path, path: &Path) -> io::Result<()> {
+    let place = Place::find(&[dir.to_owned()], path)?;
+    place.remove()?;
+    place.forget()
+}
+
 impl Downloads {
     /// Under this policy.
     #[must_use]

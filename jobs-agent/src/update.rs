@@ -128,9 +128,13 @@ impl Update {
         let path = plan.file(port.job_id());
         let received = tokio::select! {
             received = downloads.get_checked(&plan.url, &path, Some(plan.digest)) => received,
-            reason = port.stopped() => return failed(&format!("stopped ({reason:?})")),
+            reason = port.stopped() => {
+                forget(plan, port.job_id());
+                return failed(&format!("stopped ({reason:?})"));
+            }
         };
         if let Err(fault) = received {
+            forget(plan, port.job_id());
             return failed(&fault.to_string());
         }
         port.report(Progress::new().with("step", "install"));
@@ -315,8 +319,10 @@ async fn keep<P: JobPort>(stage: &Stage, port: &mut P) -> Result<(), String> {
         .map_err(|stopped| format!("stopped ({:?})", stopped.0))
 }
 
+/// Removes the file and what was received of it: its name is the job's own, so nobody else ever
+/// goes on with it.
 fn forget(plan: &UpdatePlan, job_id: &str) {
-    if let Err(error) = std::fs::remove_file(plan.file(job_id)) {
+    if let Err(error) = crate::download::forget(&plan.target.dir, &plan.file(job_id)) {
         tracing::warn!(%error, "a downloaded file cannot be removed");
     }
 }

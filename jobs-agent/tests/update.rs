@@ -307,3 +307,26 @@ async fn a_version_that_is_not_well_is_rolled_back_even_if_its_job_was_canceled_
     soon(update.run(plan, &mut Canceled { from: 1 })).await;
     assert_eq!(world.room.read("backs"), "x\n");
 }
+
+#[tokio::test]
+async fn a_download_that_failed_leaves_no_part_of_itself() {
+    let mut world = World::new().await;
+    fs::create_dir(world.room.path("updates")).unwrap();
+    // What an earlier life brought, and then there is no room for the rest.
+    fs::write(world.room.path("updates/.job-1.update.part"), "half").unwrap();
+    fs::write(world.room.path("updates/.job-1.update.tag"), "\"v1\"").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/f", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4_096]).await;
+        let head = "HTTP/1.1 200 OK\r\nETag: \"v2\"\r\nContent-Length: 9000000000000000000\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes()).await;
+    });
+    let from = world.document.find("http://").unwrap();
+    let to = from + world.document[from..].find('"').unwrap();
+    world.document.replace_range(from..to, &url);
+    let outcome = world.run(false).await;
+    assert!(reason(&outcome).contains("room"), "{outcome:?}");
+    assert_eq!(fs::read_dir(world.room.path("updates")).unwrap().count(), 0);
+}

@@ -113,6 +113,11 @@ impl Place {
         File::open(&self.folder)?.sync_all()
     }
 
+    /// Removes the file.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        remove(&self.folder.join(&self.name))
+    }
+
     /// Removes what cannot be gone on with.
     pub(super) fn forget(&self) -> io::Result<()> {
         remove(&self.beside(".part"))?;
