@@ -10,7 +10,7 @@ mod place;
 use std::{io, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, StatusCode, header};
+use hyper::{HeaderMap, Request, StatusCode, body::Incoming, header};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -35,10 +35,15 @@ const TRANSIENT: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 /// Room that a file system keeps when a file has been downloaded, bytes: others want to write, too.
 const FREE_MIN: u64 = 8 * 1_024 * 1_024;
 
+/// Bytes that may be written before the room is looked at again: an eighth of what is kept free.
+const ROOM_LOOK_LEN: u64 = FREE_MIN / 8;
+
 /// Downloads files under a policy.
 #[derive(Clone, Debug)]
 pub struct Downloads {
     policy: DownloadPolicy,
+    /// [`FREE_MIN`], but for tests.
+    free_min: u64,
 }
 
 /// Why a file was not downloaded. Says nothing of the URL, which may be a secret.
@@ -76,6 +81,9 @@ pub enum DownloadFault {
         /// Bytes that can be written.
         room: u64,
     },
+    /// The disk is full, or would be.
+    #[error("the disk has no more room for the file")]
+    Full,
     /// The connection ended before the file did.
     #[error("the connection ended at byte {0} of {1}")]
     Short(u64, u64),
@@ -104,6 +112,7 @@ impl DownloadFault {
             | Self::Range
             | Self::TooLong(_)
             | Self::NoRoom { .. }
+            | Self::Full
             | Self::Digest { .. }
             | Self::Place(_) => false,
         }
@@ -124,7 +133,10 @@ impl Downloads {
     /// Under this policy.
     #[must_use]
     pub fn new(policy: DownloadPolicy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            free_min: FREE_MIN,
+        }
     }
 
     /// Gets the file behind `url` and replaces what stands at `path`.
@@ -251,21 +263,34 @@ impl Downloads {
             self.fits(part, left)?;
         }
         let end = left.map(|left| part.len.saturating_add(left));
-        let mut body = response.into_body();
-        loop {
-            let frame = timeout(SILENCE, body.frame()).await;
-            let Some(frame) = frame.map_err(|_| DownloadFault::Silence)? else {
-                break;
-            };
-            // A frame without data has trailers, which mean nothing here.
-            let data = frame?.into_data().unwrap_or_default();
-            part.write(&data)?;
-            self.allowed(part.len)?;
-        }
+        self.take(response.into_body(), part).await?;
         match end {
             Some(end) if part.len < end => Err(DownloadFault::Short(part.len, end)),
             Some(end) if part.len > end => Err(DownloadFault::Range),
             _ => Ok(()),
+        }
+    }
+
+    /// Takes a body to its end.
+    async fn take(&self, mut body: Incoming, part: &mut Part) -> Result<(), DownloadFault> {
+        let mut unlooked = ROOM_LOOK_LEN;
+        loop {
+            let frame = timeout(SILENCE, body.frame()).await;
+            let Some(frame) = frame.map_err(|_| DownloadFault::Silence)? else {
+                return Ok(());
+            };
+            // A frame without data has trailers, which mean nothing here.
+            let data = frame?.into_data().unwrap_or_default();
+            // Who does not say how much there is, or says so while others write, must not fill it.
+            unlooked = unlooked.saturating_add(data.len() as u64);
+            if unlooked >= ROOM_LOOK_LEN {
+                unlooked = 0;
+                if part.room()? < self.free_min {
+                    return Err(DownloadFault::Full);
+                }
+            }
+            part.write(&data)?;
+            self.allowed(part.len)?;
         }
     }
 
@@ -278,7 +303,7 @@ impl Downloads {
 
     fn fits(&self, part: &Part, left: u64) -> Result<(), DownloadFault> {
         self.allowed(part.len.saturating_add(left))?;
-        let room = part.room()?.saturating_sub(FREE_MIN);
+        let room = part.room()?.saturating_sub(self.free_min);
         if left > room {
             return Err(DownloadFault::NoRoom { wanted: left, room });
         }

@@ -249,3 +249,21 @@ async fn a_part_that_nobody_asked_for_is_not_taken_for_the_file() {
     assert!(matches!(fault, Err(DownloadFault::Range)), "{fault:?}");
     assert_eq!(names(dir.path()), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_file_that_does_not_say_how_long_it_is_does_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let unbounded = DownloadPolicy {
+        bytes_max: None,
+        ..policy(dir.path())
+    };
+    let (url, _) = server(vec![b"HTTP/1.1 200 OK\r\n\r\nendless".to_vec()]).await;
+    let downloads = Downloads {
+        // More than any disk has.
+        free_min: u64::MAX,
+        ..Downloads::new(unbounded)
+    };
+    let fault = downloads.get(&url, &dir.path().join("f")).await;
+    assert!(matches!(fault, Err(DownloadFault::Full)), "{fault:?}");
+    assert_eq!(names(dir.path()), Vec::<String>::new());
+}
