@@ -3,13 +3,14 @@
 mod details;
 mod environment;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use agent_std::redact::redact;
 use jobs_agent_core::{
     Checkpoint, JobHandler, JobPort, Offer, OperationTag, Outcome, Progress, Reason, Refusal,
     StopReason,
 };
+use tokio::time::timeout;
 
 use crate::{
     document::{Action, Step, StepDocument},
@@ -147,10 +148,12 @@ impl StepRunner {
         match task {
             Task::Reboot => Done::Reboot,
             Task::Download { url, path } => {
+                let limit = Duration::from_secs(self.policy.step_timeout_s);
                 tokio::select! {
-                    result = self.fetch.get(url, path) => match result {
-                        Ok(()) => Done::Result(Box::new(details::quiet())),
-                        Err(fault) => Done::Failed(fault.to_string()),
+                    result = timeout(limit, self.fetch.get(url, path)) => match result {
+                        Ok(Ok(())) => Done::Result(Box::new(details::quiet())),
+                        Ok(Err(fault)) => Done::Failed(fault.to_string()),
+                        Err(_) => Done::Failed(End::TimedOut.to_string()),
                     },
                     reason = port.stopped() => Done::Stopped(reason),
                 }
