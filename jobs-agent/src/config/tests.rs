@@ -81,3 +81,15 @@ fn the_sample_configuration_is_one() {
         "a fresh installation does nothing"
     );
 }
+
+#[test]
+fn one_attempt_is_too_few_for_what_takes_its_last_one_to_go_back() {
+    let push = "[config_push.files.a]\npath = \"/etc/a\"\ncheck = [\"/bin/true\"]\n";
+    let update = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\nroll_back = [\"/b\"]\n";
+    for section in [push, update] {
+        let fault = parse(&format!("attempts_max = 1\n{section}"), &[]).unwrap_err();
+        assert!(fault.to_string().contains("attempts_max"), "{fault}");
+        parse(&format!("attempts_max = 2\n{section}"), &[]).unwrap();
+    }
+    parse("attempts_max = 1", &[]).unwrap();
+}
