@@ -243,6 +243,9 @@ impl Config {
         if goes_back && self.attempts_max.is_some_and(|most| most < 2) {
             return wrong("`attempts_max` must be at least 2 where a job may have to go back");
         }
+        if let Err(text) = self.steps.limits.check() {
+            return wrong(&format!("`steps.limits.{text}"));
+        }
         if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }

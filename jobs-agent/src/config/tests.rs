@@ -93,3 +93,17 @@ fn one_attempt_is_too_few_for_what_takes_its_last_one_to_go_back() {
     }
     parse("attempts_max = 1", &[]).unwrap();
 }
+
+#[test]
+fn limits_leave_the_supervisor_what_it_needs_for_the_result() {
+    for (member, least) in [
+        ("file_bytes", 65_536_u64),
+        ("memory_bytes", 67_108_864),
+        ("open_files", 32),
+    ] {
+        let with = |value| parse(&format!("[steps.limits]\n{member} = {value}\n"), &[]);
+        let fault = with(least - 1).unwrap_err().to_string();
+        assert!(fault.contains(member), "{fault}");
+        with(least).unwrap();
+    }
+}
