@@ -144,7 +144,11 @@ pub async fn send(
         if allowed.is_empty() {
             return Err(HttpError::Private(host.to_owned()));
         }
-        TcpStream::connect(&*allowed).await.map_err(failed)
+        let stream = TcpStream::connect(&*allowed).await.map_err(failed)?;
+        if reach == Reach::Public && leads_back(&stream).map_err(failed)? {
+            return Err(HttpError::Private(host.to_owned()));
+        }
+        Ok(stream)
     };
     let stream = timeout(ANSWER_TIMEOUT, stream).await.map_err(late)??;
     let answer = async {
@@ -158,6 +162,11 @@ pub async fn send(
         }
     };
     timeout(ANSWER_TIMEOUT, answer).await.map_err(late)?
+}
+
+/// Whether both ends have one address: a public address can be one of this machine, too.
+fn leads_back(stream: &TcpStream) -> io::Result<bool> {
+    Ok(stream.peer_addr()?.ip() == stream.local_addr()?.ip())
 }
 
 async fn exchange<S>(
@@ -208,6 +217,14 @@ fn tls_config() -> Result<Arc<ClientConfig>, HttpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_leads_back_to_this_machine_is_known() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let back = TcpStream::connect(at).await.unwrap();
+        assert!(leads_back(&back).unwrap());
+    }
 
     #[test]
     fn addresses_of_the_inside_are_known_in_all_their_forms() {
