@@ -31,6 +31,12 @@ use super::complain;
 /// the supervisor still has to drain, sweep and write.
 const STOP_MARGIN_MS: u64 = 7_000;
 
+/// How long a command of an update may take to end after SIGTERM, seconds.
+const HOOK_GRACE_S: u64 = 5;
+
+/// Commands of an update, one after the other: install, self-test, roll back.
+const UPDATE_COMMANDS: u64 = 3;
+
 /// How long what is left of a step may lie about: a job lives for seven days at most ("Jobs
 /// quotas"), so nobody can ask for it after eight.
 const LEFTOVER_AGE: Duration = Duration::from_secs(8 * 24 * 3_600);
@@ -138,13 +144,7 @@ async fn drive<const JOBS: usize>(
     let agent = Agent::new(config.thing.as_str(), config.endpoint())
         .state_dir(config.records())
         .reboot_with(SystemReboot::command(program, arguments))
-        .stop_grace_ms(
-            config
-                .steps
-                .grace_s
-                .saturating_mul(1_000)
-                .saturating_add(STOP_MARGIN_MS),
-        )
+        .stop_grace_ms(stop_grace_ms(config))
         .configure(move |config| {
             config.unclaimed = unclaimed.into();
             if let Some(interval) = interval {
@@ -161,6 +161,19 @@ async fn drive<const JOBS: usize>(
         .jobs::<JOBS>()
         .handlers(handlers);
     until_shutdown(agent).await
+}
+
+/// How long a handler that was told to stop may take. Steps and checks end at once; an update still
+/// installs, tests and goes back, each by its time limit: one that was dropped in the middle would
+/// leave a version that nobody proves.
+fn stop_grace_ms(config: &Config) -> u64 {
+    let limit_ms = |seconds: u64| seconds.saturating_mul(1_000).saturating_add(STOP_MARGIN_MS);
+    let targets = config.update.targets.values();
+    let updates = targets.map(|target| {
+        let one = limit_ms(target.timeout_s.saturating_add(HOOK_GRACE_S));
+        one.saturating_mul(UPDATE_COMMANDS)
+    });
+    updates.fold(limit_ms(config.steps.grace_s), u64::max)
 }
 
 async fn until_shutdown<H: JobHandler, const JOBS: usize>(
@@ -252,6 +265,20 @@ fn tidy(folders: &Path, jobs: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_canceled_update_has_the_time_to_install_test_and_go_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let grace = |more: &str| {
+            let least = "thing = \"a\"\nendpoint = \"b\"\n[steps]\ngrace_s = 5\n";
+            fs::write(&path, format!("{least}{more}")).unwrap();
+            stop_grace_ms(&Config::read(&path, |_| None).unwrap())
+        };
+        assert_eq!(grace(""), 5_000 + STOP_MARGIN_MS);
+        let target = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\ntimeout_s = 100\n";
+        assert!(grace(target) >= 3 * 100_000 + STOP_MARGIN_MS);
+    }
 
     #[test]
     fn a_clock_that_was_set_does_not_cost_the_result_of_a_step_whose_job_goes_on() {
