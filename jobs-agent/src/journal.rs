@@ -138,7 +138,10 @@ impl Ring {
             lines,
         };
         // A line that was cut by a crash ends here, so that the next one is a line of its own.
-        ring.file.write_all(b"\n")?;
+        // On a full disk it does not: a journal is no reason not to start.
+        if let Err(error) = ring.file.write_all(b"\n") {
+            warn!(%error, "the journal cannot be written");
+        }
         Ok(ring)
     }
 
