@@ -5,6 +5,9 @@ use crate::run::{cargo, command, step, target};
 /// Kills in the short form, for every change, and in the long one.
 const KILLS: (&str, &str) = ("20", "200");
 
+/// The profile of the program as it ships; also the name of its folder.
+const PROFILE: &str = "gateway";
+
 /// Builds the program as it ships, then runs `jobs-agent/examples/chaos` against it.
 ///
 /// # Errors
@@ -18,21 +21,31 @@ pub(crate) fn all(arguments: &[String]) -> Result<(), String> {
         ["--long", "--seed", seed] => (KILLS.1, Some(seed)),
         _ => return Err("chaos takes [--long] [--seed N]".to_owned()),
     };
-    let build = [
+    let program = [
         "build",
-        "--release",
         "--locked",
+        "--profile",
+        PROFILE,
         "-p",
         "jobs-agent",
         "--bin",
         "jobs-agent",
+    ];
+    step("chaos: the program as it ships", &mut cargo(&program))?;
+    let harness = [
+        "build",
+        "--locked",
+        "--release",
+        "-p",
+        "jobs-agent",
         "--example",
         "chaos",
     ];
-    step("chaos: build", &mut cargo(&build))?;
-    let built = target().join("release");
-    let mut chaos = command(built.join("examples/chaos"), &["--kills", kills]);
-    chaos.arg("--agent").arg(built.join("jobs-agent"));
+    step("chaos: what surrounds it", &mut cargo(&harness))?;
+    let mut chaos = command(target().join("release/examples/chaos"), &["--kills", kills]);
+    chaos
+        .arg("--agent")
+        .arg(target().join(PROFILE).join("jobs-agent"));
     if let Some(seed) = seed {
         chaos.args(["--seed", seed]);
     }

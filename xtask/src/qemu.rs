@@ -109,6 +109,8 @@ pub(crate) fn all(args: &[String]) -> Result<(), String> {
     }
     guard(plan.patience);
     let folder = built().join("qemu/run");
+    // What a run left that was killed.
+    let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let service = Service::start(&emulator)?;
     for target in TARGETS {

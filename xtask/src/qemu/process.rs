@@ -22,6 +22,9 @@ pub(super) fn bound(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command.stdin(Stdio::null());
+    // Where Debian puts mosquitto, which is in nobody's path but root's.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin"));
     command
 }
 
