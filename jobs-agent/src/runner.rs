@@ -93,7 +93,7 @@ impl StepRunner {
             if let Err(error) = self.clear(port.job_id(), Some(&folder)).await {
                 return Outcome::failed(&format!("the folder of a step cannot be used: {error}"));
             }
-            let label = format!("{}/{total} {}", index + 1, step.name);
+            let label = format!("{}/{total} {}", index + 1, redact(&step.name));
             port.report(Progress::new().with("step", &label));
             let done = self.step(step, task, &folder, port).await;
             saved.next = u16::try_from(index + 1).unwrap_or(u16::MAX);
@@ -277,7 +277,8 @@ fn failed(saved: &mut Saved, step: &Step, index: usize, why: &str) {
     if step.ignore_failure {
         saved.ignored = saved.ignored.saturating_add(1);
     } else {
-        saved.reason = format!("step {} \"{}\": {}", index + 1, step.name, redact(why));
+        let (name, why) = (redact(&step.name), redact(why));
+        saved.reason = format!("step {} \"{name}\": {why}", index + 1);
     }
 }
 

@@ -114,3 +114,33 @@ async fn a_download_that_never_ends_is_ended_by_the_time_limit_of_a_step() {
             .any(|(_, said)| said.contains("took too long"))
     );
 }
+
+#[tokio::test]
+async fn a_step_that_is_called_by_a_presigned_url_does_not_tell_it() {
+    let room = Room::new();
+    let policy = StepPolicy {
+        commands: vec!["false".into()],
+        users: vec!["root".into()],
+        ..StepPolicy::default()
+    };
+    let document = br#"{"version":"1.0","steps":[{"action":{"type":"runCommand",
+        "name":"https://b.s3.amazonaws.com/f?X-Amz-Signature=secret",
+        "input":{"command":"false"}}}]}"#;
+    let runner = StepRunner::new(policy, steps(), room.path("steps"));
+    let (_, plan) = runner.plan(&support::offer(document, false)).unwrap();
+    let durable = Mutex::new(None);
+    let mut port = Port {
+        durable: &durable,
+        lives: 9,
+    };
+    let outcome = soon(runner.run(plan, &mut port)).await;
+    let Outcome::Failed(details) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        details
+            .iter()
+            .any(|(_, said)| said.contains("exit status 1"))
+    );
+    assert!(details.iter().all(|(_, said)| !said.contains("secret")));
+}
