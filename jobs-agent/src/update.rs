@@ -17,6 +17,8 @@
 //! | in the self-test | tests again; the last attempt rolls back |
 //! | while rolling back | the roll-back command runs again |
 //! | after it | reports FAILED with the reason of the self-test |
+//!
+//! A cancel ends a download and no command: what was installed by then is rolled back.
 
 mod document;
 mod hooks;
