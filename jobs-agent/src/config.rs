@@ -233,6 +233,19 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
+        let goes_back = !self.config_push.files.is_empty()
+            || self
+                .update
+                .targets
+                .values()
+                .any(|target| !target.roll_back.is_empty());
+        // The last attempt goes back instead of trying again, and the only one is the last.
+        if goes_back && self.attempts_max.is_some_and(|most| most < 2) {
+            return wrong("`attempts_max` must be at least 2 where a job may have to go back");
+        }
+        if let Err(text) = self.steps.limits.check() {
+            return wrong(&format!("`steps.limits.{text}"));
+        }
         if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }

@@ -10,7 +10,7 @@ mod place;
 use std::{io, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, StatusCode, header};
+use hyper::{HeaderMap, Request, StatusCode, body::Incoming, header};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -35,10 +35,15 @@ const TRANSIENT: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 /// Room that a file system keeps when a file has been downloaded, bytes: others want to write, too.
 const FREE_MIN: u64 = 8 * 1_024 * 1_024;
 
+/// Bytes that may be written before the room is looked at again: an eighth of what is kept free.
+const ROOM_LOOK_LEN: u64 = FREE_MIN / 8;
+
 /// Downloads files under a policy.
 #[derive(Clone, Debug)]
 pub struct Downloads {
     policy: DownloadPolicy,
+    /// [`FREE_MIN`], but for tests.
+    free_min: u64,
 }
 
 /// Why a file was not downloaded. Says nothing of the URL, which may be a secret.
@@ -76,6 +81,9 @@ pub enum DownloadFault {
         /// Bytes that can be written.
         room: u64,
     },
+    /// The disk is full, or would be.
+    #[error("the disk has no more room for the file")]
+    Full,
     /// The connection ended before the file did.
     #[error("the connection ended at byte {0} of {1}")]
     Short(u64, u64),
@@ -104,17 +112,31 @@ impl DownloadFault {
             | Self::Range
             | Self::TooLong(_)
             | Self::NoRoom { .. }
+            | Self::Full
             | Self::Digest { .. }
             | Self::Place(_) => false,
         }
     }
 }
 
+/// Removes a file in `dir` and what was received of it.
+///
+/// # Errors
+/// One of them is there and cannot be removed, or is no regular file.
+pub(crate) fn forget(dir: &Path, path: &Path) -> io::Result<()> {
+    let place = Place::find(&[dir.to_owned()], path)?;
+    place.remove()?;
+    place.forget()
+}
+
 impl Downloads {
     /// Under this policy.
     #[must_use]
     pub fn new(policy: DownloadPolicy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            free_min: FREE_MIN,
+        }
     }
 
     /// Gets the file behind `url` and replaces what stands at `path`.
@@ -195,8 +217,10 @@ impl Downloads {
             .header(header::CONNECTION, "close")
             .header(header::ACCEPT_ENCODING, "identity");
         // Without a tag nobody could tell whether the file is still the one begun.
+        let mut resumed = false;
         match &part.etag {
             Some(tag) if part.len > 0 => {
+                resumed = true;
                 request = request
                     .header(header::RANGE, format!("bytes={}-", part.len))
                     .header(header::IF_RANGE, tag);
@@ -211,7 +235,7 @@ impl Downloads {
         };
         let response = http::send(request, reach).await?;
         let headers = response.headers();
-        let left = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok());
+        let mut left = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok());
         match response.status() {
             StatusCode::OK => {
                 part.restart()?;
@@ -220,10 +244,15 @@ impl Downloads {
                 part.tag(etag.filter(|tag| !tag.starts_with("W/")))?;
             }
             StatusCode::PARTIAL_CONTENT => {
-                let range = text(headers, header::CONTENT_RANGE).and_then(first_byte);
-                if range != Some(part.len) {
+                let range = text(headers, header::CONTENT_RANGE).and_then(range);
+                let Some((first, total)) = range.filter(|_| resumed) else {
+                    return Err(DownloadFault::Range);
+                };
+                if first != part.len {
                     return Err(DownloadFault::Range);
                 }
+                // The server may send less than was asked for: the file ends where it says.
+                left = total.map(|total| total.saturating_sub(first)).or(left);
             }
             status if status.is_redirection() => {
                 return Err(DownloadFault::Redirect(status.as_u16()));
@@ -234,20 +263,34 @@ impl Downloads {
             self.fits(part, left)?;
         }
         let end = left.map(|left| part.len.saturating_add(left));
-        let mut body = response.into_body();
+        self.take(response.into_body(), part).await?;
+        match end {
+            Some(end) if part.len < end => Err(DownloadFault::Short(part.len, end)),
+            Some(end) if part.len > end => Err(DownloadFault::Range),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a body to its end.
+    async fn take(&self, mut body: Incoming, part: &mut Part) -> Result<(), DownloadFault> {
+        let mut unlooked = ROOM_LOOK_LEN;
         loop {
             let frame = timeout(SILENCE, body.frame()).await;
             let Some(frame) = frame.map_err(|_| DownloadFault::Silence)? else {
-                break;
+                return Ok(());
             };
             // A frame without data has trailers, which mean nothing here.
             let data = frame?.into_data().unwrap_or_default();
+            // Who does not say how much there is, or says so while others write, must not fill it.
+            unlooked = unlooked.saturating_add(data.len() as u64);
+            if unlooked >= ROOM_LOOK_LEN {
+                unlooked = 0;
+                if part.room()? < self.free_min {
+                    return Err(DownloadFault::Full);
+                }
+            }
             part.write(&data)?;
             self.allowed(part.len)?;
-        }
-        match end {
-            Some(end) if end != part.len => Err(DownloadFault::Short(part.len, end)),
-            _ => Ok(()),
         }
     }
 
@@ -260,7 +303,7 @@ impl Downloads {
 
     fn fits(&self, part: &Part, left: u64) -> Result<(), DownloadFault> {
         self.allowed(part.len.saturating_add(left))?;
-        let room = part.room()?.saturating_sub(FREE_MIN);
+        let room = part.room()?.saturating_sub(self.free_min);
         if left > room {
             return Err(DownloadFault::NoRoom { wanted: left, room });
         }
@@ -272,10 +315,11 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The first byte of `bytes 5-9/10` (RFC 9110, 14.4).
-fn first_byte(range: &str) -> Option<u64> {
-    let (first, _) = range.strip_prefix("bytes ")?.split_once('-')?;
-    first.parse().ok()
+/// The first byte and the length of the whole, unless it is `*`, of `bytes 5-9/10` (RFC 9110, 14.4).
+fn range(range: &str) -> Option<(u64, Option<u64>)> {
+    let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+    let (_, total) = rest.split_once('/')?;
+    Some((first.parse().ok()?, total.parse().ok()))
 }
 
 #[cfg(test)]

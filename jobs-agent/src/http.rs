@@ -74,6 +74,12 @@ impl Reach {
                 || v4.is_broadcast()
                 || v4.is_multicast()
                 || v4.octets()[0] == 0
+                // The future, which some networks use as private addresses (RFC 1112).
+                || v4.octets()[0] >= 240
+                // Protocol assignments (RFC 6890): a metadata service of one cloud is there.
+                || v4.octets().starts_with(&[192, 0, 0])
+                // Benchmarks inside a network (RFC 2544).
+                || (v4.octets()[0] == 198 && v4.octets()[1] & 0xFE == 18)
                 || shared)
         };
         match (self, address) {
@@ -85,7 +91,16 @@ impl Reach {
                 None => {
                     // A translator (RFC 6052) leads to any IPv4 address.
                     let translated = v6.segments().starts_with(&[0x64, 0xFF9B]);
-                    !(v6.is_multicast()
+                    // A 6to4 address has the IPv4 address it leads to in it (RFC 3056).
+                    let relayed = match v6.octets() {
+                        [0x20, 0x02, a, b, c, d, ..] => !public(Ipv4Addr::new(a, b, c, d)),
+                        _ => false,
+                    };
+                    // Site-local (RFC 3879): deprecated, and still somebody's inside.
+                    let site_local = v6.segments()[0] & 0xFFC0 == 0xFEC0;
+                    !(relayed
+                        || site_local
+                        || v6.is_multicast()
                         || v6.is_unique_local()
                         || v6.is_unicast_link_local()
                         || translated)
@@ -129,7 +144,11 @@ pub async fn send(
         if allowed.is_empty() {
             return Err(HttpError::Private(host.to_owned()));
         }
-        TcpStream::connect(&*allowed).await.map_err(failed)
+        let stream = TcpStream::connect(&*allowed).await.map_err(failed)?;
+        if reach == Reach::Public && leads_back(&stream).map_err(failed)? {
+            return Err(HttpError::Private(host.to_owned()));
+        }
+        Ok(stream)
     };
     let stream = timeout(ANSWER_TIMEOUT, stream).await.map_err(late)??;
     let answer = async {
@@ -143,6 +162,11 @@ pub async fn send(
         }
     };
     timeout(ANSWER_TIMEOUT, answer).await.map_err(late)?
+}
+
+/// Whether both ends have one address: a public address can be one of this machine, too.
+fn leads_back(stream: &TcpStream) -> io::Result<bool> {
+    Ok(stream.peer_addr()?.ip() == stream.local_addr()?.ip())
 }
 
 async fn exchange<S>(
@@ -194,6 +218,14 @@ fn tls_config() -> Result<Arc<ClientConfig>, HttpError> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_connection_that_leads_back_to_this_machine_is_known() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let back = TcpStream::connect(at).await.unwrap();
+        assert!(leads_back(&back).unwrap());
+    }
+
     #[test]
     fn addresses_of_the_inside_are_known_in_all_their_forms() {
         for inside in [
@@ -215,6 +247,12 @@ mod tests {
             "fe80::1",
             "64:ff9b::7f00:1",
             "fd00::1",
+            "fec0::1",
+            "2002:7f00:1::1",
+            "2002:a9fe:a9fe::1",
+            "192.0.0.192",
+            "198.18.0.1",
+            "240.0.0.1",
             "ff02::1",
         ] {
             let address: IpAddr = inside.parse().unwrap();
@@ -225,6 +263,9 @@ mod tests {
             "52.95.110.1",
             "100.128.0.1",
             "2600:1f00::1",
+            "2002:345f:6e01::1",
+            "192.0.1.1",
+            "198.20.0.1",
             "::ffff:52.95.110.1",
         ] {
             assert!(Reach::Public.allows(outside.parse().unwrap()), "{outside}");

@@ -13,8 +13,8 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io,
-    os::unix::fs::{MetadataExt, fchown},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -23,6 +23,7 @@ use std::{
 use jobs_agent_core::{
     Checkpoint, Details, JobHandler, JobPort, Offer, OperationTag, Outcome, Reason, Refusal,
 };
+use rustix::{fs::OFlags, io::Errno};
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -114,7 +115,8 @@ impl ConfigPush {
     async fn put<P: JobPort>(&self, plan: &PushPlan, kept: &Path, port: &mut P) -> Outcome {
         let path = &plan.file.path;
         if let Err(error) = write(path, plan.content.as_bytes()) {
-            return failed(&format!("{}: {error}", path.display()));
+            // It may be in its place and not be durable.
+            return back(path, kept, &format!("{}: {error}", path.display()));
         }
         let checked = tokio::select! {
             checked = check(&plan.file) => checked,
@@ -124,12 +126,17 @@ impl ConfigPush {
             let bytes = plan.content.len().to_string();
             return Outcome::Succeeded(Details::new().with("bytes", &bytes));
         };
-        match roll_back(path, kept) {
-            Ok(()) => failed(&format!("{why}; the old file is back")),
-            Err(error) => failed(&format!(
-                "{why}; and the old file could not be put back: {error}"
-            )),
-        }
+        back(path, kept, &why)
+    }
+}
+
+/// Puts the old file back, for this reason.
+fn back(path: &Path, kept: &Path, why: &str) -> Outcome {
+    match roll_back(path, kept) {
+        Ok(()) => failed(&format!("{why}; the old file is back")),
+        Err(error) => failed(&format!(
+            "{why}; and the old file could not be put back: {error}"
+        )),
     }
 }
 
@@ -168,6 +175,12 @@ impl JobHandler for ConfigPush {
         match (from.bytes(), plan) {
             ([FORMAT], Some(plan)) => {
                 let kept = beside(&plan.file.path, ".before");
+                let attempt = port.attempt();
+                if attempt.number >= attempt.last && attempt.last > 1 {
+                    // After this one nobody would be asked to put the old file back.
+                    let why = format!("the check was cut off {} times", attempt.number - 1);
+                    return back(&plan.file.path, &kept, &why);
+                }
                 self.put(&plan, &kept, port).await
             }
             _ => failed("the checkpoint is of another version of this agent"),
@@ -187,25 +200,59 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// Keeps the present content and says so by being there: without a kept file there was none.
 fn keep(path: &Path, kept: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            let text = "is no regular file; links are not followed";
-            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    match regular(path) {
+        Ok((mut file, found)) => {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            durable::replace_as(kept, &content, |new| like(new, &found))
         }
-        Ok(found) => durable::replace_as(kept, &fs::read(path)?, |new| like(new, &found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::remove_file(kept) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => remove(kept),
         Err(error) => Err(error),
+    }
+}
+
+/// Opens a regular file and looks at what was opened: who can write to its folder can put a link to
+/// a file that only the agent may read in its place at any time.
+fn regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
+    let text = "is no regular file; links are not followed";
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, text);
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = file.map_err(|error| {
+        if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            refused()
+        } else {
+            error
+        }
+    })?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(refused());
+    }
+    Ok((file, found))
+}
+
+/// Removes a file durably; one that is not there is removed.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    match path.parent() {
+        Some(folder) if folder.is_dir() => File::open(folder)?.sync_all(),
+        Some(_) | None => Ok(()),
     }
 }
 
 /// Replaces the file; owner and mode stay.
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) => durable::replace_as(path, content, |new| like(new, &found)),
-        Err(_) => durable::replace(path, content),
+        // Of a link, owner and mode say nothing; it is replaced like anything else.
+        Ok(found) if found.is_file() => durable::replace_as(path, content, |new| like(new, &found)),
+        Ok(_) | Err(_) => durable::replace(path, content),
     }
 }
 
@@ -220,9 +267,18 @@ fn like(new: &File, old: &fs::Metadata) -> io::Result<()> {
 /// Puts the kept content back. What was kept stays: after a cut of the power in the middle of a
 /// job this runs again.
 fn roll_back(path: &Path, kept: &Path) -> io::Result<()> {
-    match fs::read(kept) {
-        Ok(content) => write(path, &content),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::remove_file(path),
+    match regular(kept) {
+        // Another name of a file elsewhere is not what was kept.
+        Ok((_, found)) if found.nlink() != 1 => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "what was kept has another name, too",
+        )),
+        Ok((mut file, _)) => {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            write(path, &content)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => remove(path),
         Err(error) => Err(error),
     }
 }

@@ -3,13 +3,14 @@
 mod details;
 mod environment;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use agent_std::redact::redact;
 use jobs_agent_core::{
     Checkpoint, JobHandler, JobPort, Offer, OperationTag, Outcome, Progress, Reason, Refusal,
     StopReason,
 };
+use tokio::time::timeout;
 
 use crate::{
     document::{Action, Step, StepDocument},
@@ -92,7 +93,7 @@ impl StepRunner {
             if let Err(error) = self.clear(port.job_id(), Some(&folder)).await {
                 return Outcome::failed(&format!("the folder of a step cannot be used: {error}"));
             }
-            let label = format!("{}/{total} {}", index + 1, step.name);
+            let label = format!("{}/{total} {}", index + 1, redact(&step.name));
             port.report(Progress::new().with("step", &label));
             let done = self.step(step, task, &folder, port).await;
             saved.next = u16::try_from(index + 1).unwrap_or(u16::MAX);
@@ -147,10 +148,12 @@ impl StepRunner {
         match task {
             Task::Reboot => Done::Reboot,
             Task::Download { url, path } => {
+                let limit = Duration::from_secs(self.policy.step_timeout_s);
                 tokio::select! {
-                    result = self.fetch.get(url, path) => match result {
-                        Ok(()) => Done::Result(Box::new(details::quiet())),
-                        Err(fault) => Done::Failed(fault.to_string()),
+                    result = timeout(limit, self.fetch.get(url, path)) => match result {
+                        Ok(Ok(())) => Done::Result(Box::new(details::quiet())),
+                        Ok(Err(fault)) => Done::Failed(fault.to_string()),
+                        Err(_) => Done::Failed(End::TimedOut.to_string()),
                     },
                     reason = port.stopped() => Done::Stopped(reason),
                 }
@@ -274,7 +277,8 @@ fn failed(saved: &mut Saved, step: &Step, index: usize, why: &str) {
     if step.ignore_failure {
         saved.ignored = saved.ignored.saturating_add(1);
     } else {
-        saved.reason = format!("step {} \"{}\": {}", index + 1, step.name, redact(why));
+        let (name, why) = (redact(&step.name), redact(why));
+        saved.reason = format!("step {} \"{name}\": {why}", index + 1);
     }
 }
 

@@ -41,6 +41,16 @@ pub const TAIL_LEN: usize = 4_096;
 /// Longest spec, bytes: a document of 32 KiB, written in JSON again, and what stands around it.
 pub const SPEC_LEN_MAX: u64 = 256 * 1_024;
 
+/// Least `file_bytes`: a supervisor has the limits of its step and still has to write the result,
+/// which is two tails of 4 KiB, six bytes for each of theirs at most.
+const FILE_BYTES_LEAST: u64 = 64 * 1_024;
+
+/// Least `memory_bytes`, for the same reason: what the supervisor's image, stack and heap map.
+const MEMORY_BYTES_LEAST: u64 = 64 * 1_024 * 1_024;
+
+/// Least `open_files`, for the same reason: its runtime, lock, pipes, and a look through `/proc`.
+const OPEN_FILES_LEAST: u64 = 32;
+
 /// The program as which a supervisor is started: this very image, even if its file was replaced
 /// by an upgrade meanwhile (proc(5)).
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -107,6 +117,23 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Neither it nor its descendants can gain privileges by a set-user-id program.
     pub no_new_privileges: bool,
+}
+
+impl Limits {
+    /// # Errors
+    /// The member with which a supervisor could not do its own work, and its least value.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (member, value, least) in [
+            ("file_bytes", self.file_bytes, FILE_BYTES_LEAST),
+            ("memory_bytes", self.memory_bytes, MEMORY_BYTES_LEAST),
+            ("open_files", self.open_files, OPEN_FILES_LEAST),
+        ] {
+            if value.is_some_and(|value| value < least) {
+                return Err(format!("{member}` must be at least {least}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {

@@ -17,6 +17,8 @@
 //! | in the self-test | tests again; the last attempt rolls back |
 //! | while rolling back | the roll-back command runs again |
 //! | after it | reports FAILED with the reason of the self-test |
+//!
+//! A cancel ends a download and no command: what was installed by then is rolled back.
 
 mod document;
 mod hooks;
@@ -128,9 +130,13 @@ impl Update {
         let path = plan.file(port.job_id());
         let received = tokio::select! {
             received = downloads.get_checked(&plan.url, &path, Some(plan.digest)) => received,
-            reason = port.stopped() => return failed(&format!("stopped ({reason:?})")),
+            reason = port.stopped() => {
+                forget(plan, port.job_id());
+                return failed(&format!("stopped ({reason:?})"));
+            }
         };
         if let Err(fault) = received {
+            forget(plan, port.job_id());
             return failed(&fault.to_string());
         }
         port.report(Progress::new().with("step", "install"));
@@ -140,12 +146,18 @@ impl Update {
             forget(plan, port.job_id());
             return failed(&why);
         }
+        // Whatever became of the job: a version that nobody will test must not stay.
+        if let Some(reason) = port.stop_requested() {
+            return self
+                .leave(plan, &format!("stopped ({reason:?})"), port)
+                .await;
+        }
         if plan.target.reboot {
             return reboot(&Stage::SelfTest);
         }
         match keep(&Stage::SelfTest, port).await {
             Ok(()) => self.prove(plan, port).await,
-            Err(outcome) => outcome,
+            Err(why) => self.leave(plan, &why, port).await,
         }
     }
 
@@ -167,10 +179,13 @@ impl Update {
                 forget(plan, port.job_id());
                 Outcome::Succeeded(Details::new().with("version", &plan.version))
             }
-            Err(why) => match keep(&Stage::RollBack(why.clone()), port).await {
-                Ok(()) => self.leave(plan, &why, port).await,
-                Err(outcome) => outcome,
-            },
+            Err(why) => {
+                // Not kept means that the job is over; the version still has to go.
+                if let Err(fault) = keep(&Stage::RollBack(why.clone()), port).await {
+                    tracing::warn!(%fault, "a roll-back is not resumed after a power cut");
+                }
+                self.leave(plan, &why, port).await
+            }
         }
     }
 
@@ -298,17 +313,18 @@ fn reboot(stage: &Stage) -> Outcome {
     }
 }
 
-async fn keep<P: JobPort>(stage: &Stage, port: &mut P) -> Result<(), Outcome> {
-    let checkpoint = stage
-        .checkpoint()
-        .map_err(|fault| failed(&fault.to_string()))?;
+/// Why it was not kept, otherwise.
+async fn keep<P: JobPort>(stage: &Stage, port: &mut P) -> Result<(), String> {
+    let checkpoint = stage.checkpoint().map_err(|fault| fault.to_string())?;
     port.checkpoint(checkpoint)
         .await
-        .map_err(|stopped| failed(&format!("stopped ({:?})", stopped.0)))
+        .map_err(|stopped| format!("stopped ({:?})", stopped.0))
 }
 
+/// Removes the file and what was received of it: its name is the job's own, so nobody else ever
+/// goes on with it.
 fn forget(plan: &UpdatePlan, job_id: &str) {
-    if let Err(error) = std::fs::remove_file(plan.file(job_id)) {
+    if let Err(error) = crate::download::forget(&plan.target.dir, &plan.file(job_id)) {
         tracing::warn!(%error, "a downloaded file cannot be removed");
     }
 }

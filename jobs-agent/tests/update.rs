@@ -8,7 +8,10 @@ use jobs_agent::{
     policy::DownloadPolicy,
     update::{Target, Update, UpdatePolicy},
 };
-use jobs_agent_core::{JobHandler, OperationTag, Outcome, Refusal};
+use jobs_agent_core::{
+    Attempt, Checkpoint, JobHandler, JobPort, OperationTag, Outcome, Progress, Refusal, StopReason,
+    Stopped,
+};
 use sha2::{Digest, Sha256};
 use support::{Port, Room, offer, soon, steps, until};
 use tokio::{
@@ -234,4 +237,96 @@ async fn an_unsigned_update_of_a_target_with_keys_is_refused_before_anything_is_
         matches!(&refusal, Refusal::Reject(why) if why.as_str().contains("signature")),
         "{refusal:?}"
     );
+}
+
+/// A port of a job that is canceled while its new version is being installed or tested: every
+/// checkpoint from number `from` on says so.
+struct Canceled {
+    from: u32,
+}
+
+impl JobPort for Canceled {
+    async fn checkpoint(&mut self, _: Checkpoint) -> Result<(), Stopped> {
+        match self.from.checked_sub(1) {
+            Some(left) => {
+                self.from = left;
+                Ok(())
+            }
+            None => Err(Stopped(StopReason::Canceled)),
+        }
+    }
+
+    fn report(&mut self, _: Progress) {}
+
+    fn stop_requested(&self) -> Option<StopReason> {
+        (self.from == 0).then_some(StopReason::Canceled)
+    }
+
+    async fn stopped(&mut self) -> StopReason {
+        // Not while the file is downloaded.
+        std::future::pending().await
+    }
+
+    fn deadline_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt { number: 1, last: 3 }
+    }
+
+    fn job_id(&self) -> &str {
+        "job-1"
+    }
+}
+
+#[tokio::test]
+async fn a_version_whose_job_is_canceled_before_it_has_proven_itself_is_not_left_behind() {
+    for reboot in [false, true] {
+        let mut world = World::new().await;
+        world.target.reboot = reboot;
+        let update = world.update();
+        let (_, plan) = update
+            .plan(&offer(world.document.as_bytes(), false))
+            .unwrap();
+        soon(update.run(plan, &mut Canceled { from: 0 })).await;
+        assert_eq!(world.room.read("installs"), "1.1.0\n");
+        assert_eq!(world.room.read("backs"), "x\n", "reboot: {reboot}");
+        assert!(!world.room.path("system").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_well_is_rolled_back_even_if_its_job_was_canceled_meanwhile() {
+    let world = World::new().await;
+    fs::write(world.room.path("sick"), "").unwrap();
+    let update = world.update();
+    let (_, plan) = update
+        .plan(&offer(world.document.as_bytes(), false))
+        .unwrap();
+    soon(update.run(plan, &mut Canceled { from: 1 })).await;
+    assert_eq!(world.room.read("backs"), "x\n");
+}
+
+#[tokio::test]
+async fn a_download_that_failed_leaves_no_part_of_itself() {
+    let mut world = World::new().await;
+    fs::create_dir(world.room.path("updates")).unwrap();
+    // What an earlier life brought, and then there is no room for the rest.
+    fs::write(world.room.path("updates/.job-1.update.part"), "half").unwrap();
+    fs::write(world.room.path("updates/.job-1.update.tag"), "\"v1\"").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/f", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4_096]).await;
+        let head = "HTTP/1.1 200 OK\r\nETag: \"v2\"\r\nContent-Length: 9000000000000000000\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes()).await;
+    });
+    let from = world.document.find("http://").unwrap();
+    let to = from + world.document[from..].find('"').unwrap();
+    world.document.replace_range(from..to, &url);
+    let outcome = world.run(false).await;
+    assert!(reason(&outcome).contains("room"), "{outcome:?}");
+    assert_eq!(fs::read_dir(world.room.path("updates")).unwrap().count(), 0);
 }

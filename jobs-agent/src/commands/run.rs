@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, IsTerminal},
     os::unix::fs::DirBuilderExt,
+    path::Path,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -29,6 +30,12 @@ use super::complain;
 /// How much longer than a step's own time to stop the agent waits for its handler, milliseconds:
 /// the supervisor still has to drain, sweep and write.
 const STOP_MARGIN_MS: u64 = 7_000;
+
+/// How long a command of an update may take to end after SIGTERM, seconds.
+const HOOK_GRACE_S: u64 = 5;
+
+/// Commands of an update, one after the other: install, self-test, roll back.
+const UPDATE_COMMANDS: u64 = 3;
 
 /// How long what is left of a step may lie about: a job lives for seven days at most ("Jobs
 /// quotas"), so nobody can ask for it after eight.
@@ -86,7 +93,15 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .create(folder)
             .map_err(state)?;
     }
-    tidy(&folders);
+    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+        path: config.records().display().to_string(),
+        source,
+    })?;
+    let jobs: Vec<_> = records
+        .iter()
+        .map(|record| record.job_id.to_string())
+        .collect();
+    tidy(&folders, &jobs);
     let (journal, writing) =
         Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -129,13 +144,7 @@ async fn drive<const JOBS: usize>(
     let agent = Agent::new(config.thing.as_str(), config.endpoint())
         .state_dir(config.records())
         .reboot_with(SystemReboot::command(program, arguments))
-        .stop_grace_ms(
-            config
-                .steps
-                .grace_s
-                .saturating_mul(1_000)
-                .saturating_add(STOP_MARGIN_MS),
-        )
+        .stop_grace_ms(stop_grace_ms(config))
         .configure(move |config| {
             config.unclaimed = unclaimed.into();
             if let Some(interval) = interval {
@@ -152,6 +161,19 @@ async fn drive<const JOBS: usize>(
         .jobs::<JOBS>()
         .handlers(handlers);
     until_shutdown(agent).await
+}
+
+/// How long a handler that was told to stop may take. Steps and checks end at once; an update still
+/// installs, tests and goes back, each by its time limit: one that was dropped in the middle would
+/// leave a version that nobody proves.
+fn stop_grace_ms(config: &Config) -> u64 {
+    let limit_ms = |seconds: u64| seconds.saturating_mul(1_000).saturating_add(STOP_MARGIN_MS);
+    let targets = config.update.targets.values();
+    let updates = targets.map(|target| {
+        let one = limit_ms(target.timeout_s.saturating_add(HOOK_GRACE_S));
+        one.saturating_mul(UPDATE_COMMANDS)
+    });
+    updates.fold(limit_ms(config.steps.grace_s), u64::max)
 }
 
 async fn until_shutdown<H: JobHandler, const JOBS: usize>(
@@ -212,9 +234,16 @@ async fn shutdown() {
     }
 }
 
-/// Removes what steps left behind that nobody can ask for any more.
-fn tidy(folders: &std::path::Path) {
+/// Removes what steps left behind that nobody can ask for any more. Nothing of `jobs`, which are on
+/// their way, however old it looks: the clock may have been set meanwhile, and a step whose result
+/// is lost is done again.
+fn tidy(folders: &Path, jobs: &[String]) {
     for entry in fs::read_dir(folders).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let job = name.to_str().and_then(|name| name.rsplit_once('.'));
+        if job.is_some_and(|(job, _)| jobs.iter().any(|mine| mine == job)) {
+            continue;
+        }
         let folder = Folder::at(entry.path());
         let old = entry
             .metadata()
@@ -230,5 +259,45 @@ fn tidy(folders: &std::path::Path) {
         {
             warn!(%error, "what is left of a step cannot be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canceled_update_has_the_time_to_install_test_and_go_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let grace = |more: &str| {
+            let least = "thing = \"a\"\nendpoint = \"b\"\n[steps]\ngrace_s = 5\n";
+            fs::write(&path, format!("{least}{more}")).unwrap();
+            stop_grace_ms(&Config::read(&path, |_| None).unwrap())
+        };
+        assert_eq!(grace(""), 5_000 + STOP_MARGIN_MS);
+        let target = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\ntimeout_s = 100\n";
+        assert!(grace(target) >= 3 * 100_000 + STOP_MARGIN_MS);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_does_not_cost_the_result_of_a_step_whose_job_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["mine.0", "gone.0", "fresh.0"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        for name in ["mine.0", "gone.0"] {
+            // Made before the clock of this machine was set, so it looks years old.
+            let folder = fs::File::open(dir.path().join(name)).unwrap();
+            folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        tidy(dir.path(), &["mine".to_owned()]);
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["fresh.0", "mine.0"]);
     }
 }

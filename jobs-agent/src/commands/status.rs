@@ -78,7 +78,7 @@ fn is_locked(path: &Path) -> io::Result<bool> {
 }
 
 /// The records of the agent's slots; one that is being written just now is left out.
-fn records(dir: &Path) -> io::Result<Vec<Record>> {
+pub(super) fn records(dir: &Path) -> io::Result<Vec<Record>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -81,3 +81,29 @@ fn the_sample_configuration_is_one() {
         "a fresh installation does nothing"
     );
 }
+
+#[test]
+fn one_attempt_is_too_few_for_what_takes_its_last_one_to_go_back() {
+    let push = "[config_push.files.a]\npath = \"/etc/a\"\ncheck = [\"/bin/true\"]\n";
+    let update = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\nroll_back = [\"/b\"]\n";
+    for section in [push, update] {
+        let fault = parse(&format!("attempts_max = 1\n{section}"), &[]).unwrap_err();
+        assert!(fault.to_string().contains("attempts_max"), "{fault}");
+        parse(&format!("attempts_max = 2\n{section}"), &[]).unwrap();
+    }
+    parse("attempts_max = 1", &[]).unwrap();
+}
+
+#[test]
+fn limits_leave_the_supervisor_what_it_needs_for_the_result() {
+    for (member, least) in [
+        ("file_bytes", 65_536_u64),
+        ("memory_bytes", 67_108_864),
+        ("open_files", 32),
+    ] {
+        let with = |value| parse(&format!("[steps.limits]\n{member} = {value}\n"), &[]);
+        let fault = with(least - 1).unwrap_err().to_string();
+        assert!(fault.contains(member), "{fault}");
+        with(least).unwrap();
+    }
+}

@@ -4,11 +4,18 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    io::Errno,
+};
 
 use super::digest::{self, Sha256Digest};
 use crate::durable;
@@ -20,6 +27,8 @@ const TAG_LEN_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     folder: PathBuf,
+    /// What `folder` leads through.
+    _open: Arc<OwnedFd>,
     name: OsString,
 }
 
@@ -42,24 +51,35 @@ impl Place {
     /// and nothing but a regular file at its end.
     pub(super) fn find(dirs: &[PathBuf], path: &Path) -> io::Result<Self> {
         let below = |dir: &PathBuf| Some((dir.clone(), path.strip_prefix(dir).ok()?.to_owned()));
-        let Some((mut folder, rest)) = dirs.iter().find_map(below) else {
+        let Some((dir, rest)) = dirs.iter().find_map(below) else {
             return refuse(path, "in no download folder");
         };
         let Some(name) = rest.file_name() else {
             return refuse(path, "names no file");
         };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut open = openat(CWD, &dir, flags, Mode::empty())?;
         for part in rest.parent().into_iter().flat_map(Path::components) {
-            folder.push(part);
-            let found = fs::symlink_metadata(&folder)?;
-            if !found.is_dir() {
-                return refuse(&folder, "no folder; links are not followed");
-            }
+            let Component::Normal(part) = part else {
+                return refuse(path, "leads out of its folder");
+            };
+            open = match openat(&open, part, flags | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(open) => open,
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    return refuse(path, "no folder on the way; links are not followed");
+                }
+                Err(error) => return Err(error.into()),
+            };
         }
+        // Through what was opened (proc(5)): whoever can rename these folders could put a link in
+        // the place of one at any time.
+        let folder = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
         match fs::symlink_metadata(folder.join(name)) {
             Ok(found) if !found.is_file() => refuse(path, "there, and no regular file"),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(_) | Err(_) => Ok(Self {
                 folder,
+                _open: Arc::new(open),
                 name: name.to_owned(),
             }),
         }
@@ -91,7 +111,8 @@ impl Place {
         let found = file.metadata()?;
         // Neither a pipe nor another name of a file elsewhere.
         if !found.is_file() || found.nlink() != 1 {
-            return refuse(&path, "in the way, and not left by a download");
+            let name = path.file_name().map_or(&*path, Path::new);
+            return refuse(name, "in the way, and not left by a download");
         }
         let tag_path = self.beside(".tag");
         let etag = fs::read_to_string(&tag_path).ok();
@@ -111,6 +132,11 @@ impl Place {
         fs::rename(self.beside(".part"), self.folder.join(&self.name))?;
         remove(&self.beside(".tag"))?;
         File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes the file.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        remove(&self.folder.join(&self.name))
     }
 
     /// Removes what cannot be gone on with.
@@ -161,5 +187,28 @@ fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let place = Place::find(&[dir.path().to_owned()], &dir.path().join("sub/f")).unwrap();
+        fs::rename(dir.path().join("sub"), dir.path().join("was")).unwrap();
+        symlink(outside.path(), dir.path().join("sub")).unwrap();
+        let mut part = place.open().unwrap();
+        part.tag(Some("tag")).unwrap();
+        part.write(b"x").unwrap();
+        place.finish(part).unwrap();
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        assert_eq!(fs::read(dir.path().join("was/f")).unwrap(), b"x");
     }
 }

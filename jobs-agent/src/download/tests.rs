@@ -218,3 +218,52 @@ async fn a_fault_never_tells_the_url() {
     assert!(!fault.to_string().contains("secret"), "{fault}");
     assert!(matches!(fault, DownloadFault::Status(403)));
 }
+
+#[tokio::test]
+async fn a_part_that_ends_before_the_file_does_is_not_taken_for_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    let first = b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n01234".to_vec();
+    let part = |bytes: &str, body: &str| {
+        let head = format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {bytes}/10\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        head.into_bytes()
+    };
+    // A server may send less than it was asked for (RFC 9110, 15.3.7).
+    let (url, asked) = server(vec![first, part("5-6", "56"), part("7-9", "789")]).await;
+    get(policy(dir.path()), &url, &path).await.unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "0123456789");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_part_that_nobody_asked_for_is_not_taken_for_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/10\r\n\
+                   Content-Length: 5\r\n\r\n01234";
+    let (url, _) = server(vec![answer.to_vec()]).await;
+    let fault = get(policy(dir.path()), &url, &dir.path().join("f")).await;
+    assert!(matches!(fault, Err(DownloadFault::Range)), "{fault:?}");
+    assert_eq!(names(dir.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_say_how_long_it_is_does_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let unbounded = DownloadPolicy {
+        bytes_max: None,
+        ..policy(dir.path())
+    };
+    let (url, _) = server(vec![b"HTTP/1.1 200 OK\r\n\r\nendless".to_vec()]).await;
+    let downloads = Downloads {
+        // More than any disk has.
+        free_min: u64::MAX,
+        ..Downloads::new(unbounded)
+    };
+    let fault = downloads.get(&url, &dir.path().join("f")).await;
+    assert!(matches!(fault, Err(DownloadFault::Full)), "{fault:?}");
+    assert_eq!(names(dir.path()), Vec::<String>::new());
+}

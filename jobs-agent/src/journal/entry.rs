@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use agent_std::{Ending, Happening, Ignored, Refusal, redact::redact};
 use jobs_agent_core::{Outcome, REASON_KEY, Status};
+use jobs_proto::limits::JOB_ID_LEN_MAX;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
@@ -214,7 +215,8 @@ fn over(ending: Ending) -> &'static str {
 fn job_in(payload: &[u8]) -> Option<String> {
     let message: serde_json::Value = serde_json::from_slice(payload).ok()?;
     let id = message.pointer("/execution/jobId")?.as_str()?;
-    Some(id.to_owned())
+    // Longer ones are none, and each ignored message would leave its own in the journal.
+    (id.len() <= JOB_ID_LEN_MAX).then(|| id.to_owned())
 }
 
 /// Milliseconds since 1970 by the clock of this machine.
@@ -224,4 +226,16 @@ pub fn now_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_job_id_does_not_fill_the_journal() {
+        let message = |id: &str| format!(r#"{{"execution":{{"jobId":"{id}"}}}}"#);
+        assert_eq!(job_in(message("a-1").as_bytes()).as_deref(), Some("a-1"));
+        assert_eq!(job_in(message(&"a".repeat(100_000)).as_bytes()), None);
+    }
 }

@@ -35,12 +35,13 @@ pub enum FileFault {
 }
 
 /// A handler, checked just before it runs: a regular file that only root or the agent's own user
-/// can change, in a folder of which the same is true.
+/// can change, in a folder of which the same is true, and in whose place nobody else can put another.
 ///
 /// # Errors
 /// [`FileFault`] says which rule is broken.
 pub(crate) fn handler(dir: &Path, name: &str) -> Result<PathBuf, FileFault> {
     private(dir, &look(dir, false)?)?;
+    unmoved(dir)?;
     let path = dir.join(name);
     let found = look(&path, false)?;
     if !found.is_file() {
@@ -102,6 +103,31 @@ fn private(path: &Path, found: &fs::Metadata) -> Result<(), FileFault> {
     }
     Ok(())
 }
+
+/// Every folder above `dir`, by its name and by where links lead, is one in which only root or the
+/// agent's own user can rename what they own.
+fn unmoved(dir: &Path) -> Result<(), FileFault> {
+    let real = fs::canonicalize(dir).map_err(|source| FileFault::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let above = |dir: &Path| -> Vec<PathBuf> {
+        let above = dir.ancestors().skip(1);
+        let above = above.filter(|above| !above.as_os_str().is_empty());
+        above.map(Path::to_owned).collect()
+    };
+    for folder in above(dir).into_iter().chain(above(&real)) {
+        let found = look(&folder, true)?;
+        // In a sticky folder everybody can only rename what is his (inode(7)).
+        if !(found.is_dir() && found.permissions().mode() & STICKY != 0 && found.uid() == 0) {
+            private(&folder, &found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The bit of a sticky folder.
+const STICKY: u32 = 0o1000;
 
 /// The `ID` of os-release(5).
 pub(crate) fn operating_system() -> Option<String> {
@@ -190,6 +216,33 @@ mod tests {
             Err(FileFault::Writable(_))
         ));
         mode(dir.path(), 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_swap_for_another_holds_no_handlers() {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("a/handlers");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("h.sh"), "#!/bin/sh\n").unwrap();
+        mode(&dir.join("h.sh"), 0o700);
+        for (above, others, good) in [
+            ("a", 0o755, true),
+            // Whoever can write here can put a folder of his own in the place of this one.
+            ("a", 0o777, false),
+            ("a", 0o775, false),
+            // Unless the folder is sticky, as /tmp is.
+            ("a", 0o1777, true),
+        ] {
+            mode(&outer.path().join(above), others);
+            assert_eq!(handler(&dir, "h.sh").is_ok(), good, "{others:o}");
+        }
+        mode(&outer.path().join("a"), 0o777);
+        let door = outer.path().join("door");
+        symlink(outer.path().join("a"), &door).unwrap();
+        assert!(
+            handler(&door.join("handlers"), "h.sh").is_err(),
+            "by a link"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::*;
 struct Port {
     stop: Option<StopReason>,
     checkpoints: u32,
+    attempt: u8,
 }
 
 impl JobPort for Port {
@@ -32,7 +33,10 @@ impl JobPort for Port {
     }
 
     fn attempt(&self) -> Attempt {
-        Attempt { number: 1, last: 3 }
+        Attempt {
+            number: self.attempt,
+            last: 3,
+        }
     }
 
     fn job_id(&self) -> &str {
@@ -44,6 +48,7 @@ fn port() -> Port {
     Port {
         stop: None,
         checkpoints: 0,
+        attempt: 1,
     }
 }
 
@@ -114,6 +119,7 @@ async fn a_job_that_is_canceled_during_the_check_takes_the_file_back() {
     let mut port = Port {
         stop: Some(StopReason::Canceled),
         checkpoints: 0,
+        attempt: 1,
     };
     let outcome = push(plan(&path, &["/bin/sleep", "60"]), &mut port).await;
     assert!(reason(&outcome).contains("Canceled"), "{outcome:?}");
@@ -155,4 +161,59 @@ async fn a_link_in_the_place_of_the_file_is_refused() {
         ),
         ("mine", 0)
     );
+}
+
+#[tokio::test]
+async fn a_file_whose_check_brings_the_device_down_each_time_is_taken_back_on_the_last_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "new").unwrap();
+    fs::write(dir.path().join("c.before"), "old").unwrap();
+    let mut port = port();
+    port.attempt = 3;
+    let seen = dir.path().join("seen");
+    let text = format!("touch {}", seen.display());
+    let from = Checkpoint::new(&[FORMAT]).unwrap();
+    let outcome = ConfigPush::new(PushPolicy::default())
+        .resume(
+            OperationTag::of(OPERATION),
+            &from,
+            Some(plan(&path, &["/bin/sh", "-c", &text])),
+            &mut port,
+        )
+        .await;
+    assert!(reason(&outcome).contains("cut off 2 times"), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert!(!seen.exists(), "the check did not run again");
+}
+
+#[tokio::test]
+async fn a_link_that_took_the_place_of_the_kept_file_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "of root").unwrap();
+    let kept = dir.path().join("c.before");
+    // What the user to whom the folder belongs can do while the check runs.
+    let swap = dir.path().join("swap");
+    fs::write(
+        &swap,
+        format!(
+            "rm {0}; ln -s {1} {0}; exit 1\n",
+            kept.display(),
+            secret.display()
+        ),
+    )
+    .unwrap();
+    let outcome = push(
+        plan(&path, &["/bin/sh", swap.to_str().unwrap()]),
+        &mut port(),
+    )
+    .await;
+    assert!(
+        reason(&outcome).contains("could not be put back"),
+        "{outcome:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new", "not the secret");
 }
