@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path};
 
-use crate::run::{cargo, command, root, step, target};
+use crate::{
+    elf::Elf,
+    run::{cargo, command, root, step, target},
+};
 
 /// A firmware example: a workspace of its own under `examples/`.
 struct Board {
@@ -104,34 +107,13 @@ fn weigh(image: &Path) -> Result<Weight, String> {
     segments(&bytes).ok_or_else(|| format!("{}: no ELF file of 32 bits", image.display()))
 }
 
-/// Adds up the segments that are loaded (System V ABI, chapter 5).
+/// Adds up the segments that are loaded.
 fn segments(bytes: &[u8]) -> Option<Weight> {
-    const TABLE_AT: usize = 28;
-    const ENTRY_LEN_AT: usize = 42;
-    const COUNT_AT: usize = 44;
-    const LOAD: u32 = 1;
-    let word = |at: usize| {
-        let word = bytes.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*word))
-    };
-    let half = |at: usize| {
-        let half = bytes.get(at..)?.first_chunk()?;
-        Some(usize::from(u16::from_le_bytes(*half)))
-    };
-    if !bytes.starts_with(b"\x7fELF\x01\x01") {
-        return None;
-    }
-    let table = usize::try_from(word(TABLE_AT)?).ok()?;
     let mut weight = Weight::default();
-    for entry in 0..half(COUNT_AT)? {
-        let at = table + entry * half(ENTRY_LEN_AT)?;
-        if word(at)? != LOAD {
-            continue;
-        }
-        let (address, in_file, in_memory) = (word(at + 8)?, word(at + 16)?, word(at + 20)?);
-        weight.flash += in_file;
-        if address >= RAM_START {
-            weight.ram += in_memory;
+    for segment in Elf::new(bytes)?.segments()? {
+        weight.flash += segment.in_file;
+        if segment.at >= RAM_START {
+            weight.ram += segment.in_memory;
         }
     }
     Some(weight)

@@ -1,5 +1,5 @@
 //! A little-endian ELF file of 32 bits, as far as images are weighed and searched, read by hand: a
-//! tool for this may be missing, and what is needed of the format is a page (System V ABI, chapter 4).
+//! tool for this may be missing, and what is needed of the format is a page (System V ABI, chapters 4 and 5).
 
 /// The bytes of such a file.
 pub(crate) struct Elf<'a> {
@@ -18,6 +18,16 @@ pub(crate) struct Symbol {
     pub(crate) is_function: bool,
 }
 
+/// A part of the file that is loaded (a program header of type `PT_LOAD`).
+pub(crate) struct Segment {
+    /// Where it lies when the program runs.
+    pub(crate) at: u32,
+    /// Bytes in the file.
+    pub(crate) in_file: u32,
+    /// Bytes when the program runs: more, where variables begin as zero.
+    pub(crate) in_memory: u32,
+}
+
 /// A section header, as far as it matters here.
 struct Section {
     name: usize,
@@ -29,6 +39,7 @@ struct Section {
     link: usize,
 }
 
+const PT_LOAD: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
 const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u32 = 2;
@@ -84,6 +95,23 @@ impl<'a> Elf<'a> {
             Some((self.text(names.offset + section.name)?, section))
         });
         sections.collect()
+    }
+
+    /// What is loaded.
+    pub(crate) fn segments(&self) -> Option<Vec<Segment>> {
+        let (table, len) = (self.offset(28)?, self.half(42)?);
+        let mut segments = Vec::new();
+        for entry in 0..self.half(44)? {
+            let at = table + entry * len;
+            if self.word(at)? == PT_LOAD {
+                segments.push(Segment {
+                    at: self.word(at + 8)?,
+                    in_file: self.word(at + 16)?,
+                    in_memory: self.word(at + 20)?,
+                });
+            }
+        }
+        Some(segments)
     }
 
     /// The section of this name: where it is loaded, and its bytes.
