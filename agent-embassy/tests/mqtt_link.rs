@@ -55,6 +55,12 @@ async fn listener() -> (TcpListener, Tcp) {
     (listener, Tcp(address))
 }
 
+/// The link under test, not yet connected.
+fn link_to(broker: Tcp, resources: &mut Resources) -> MqttLink<'_, Tcp> {
+    let options = MqttOptions::new("board-1");
+    MqttLink::new(resources.lend().buffers, &options, broker).unwrap()
+}
+
 /// Subscribes to what the core asks for.
 async fn subscribe(connection: &mut impl Connection) -> Result<(), SendError> {
     let config = Config::new(ThingName::new("pump-17").unwrap());
@@ -85,8 +91,7 @@ async fn next(connection: &mut impl Connection) -> Result<String, LinkError> {
 async fn connect_tells_the_receive_buffer_and_the_session() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, connect) = Peer::accept(&listener).await;
         peer.send(&CONNACK).await;
@@ -124,8 +129,7 @@ fn credentials_have_to_fit_beside_the_largest_report() {
 async fn a_refused_connect_says_why() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, _) = Peer::accept(&listener).await;
         peer.send(&[0x20, 3, 0, 0x87, 0]).await;
@@ -139,8 +143,7 @@ async fn a_stream_that_cannot_be_opened_is_an_error_of_the_stream() {
     let (listener, tcp) = listener().await;
     drop(listener);
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     assert_eq!(link.connect().await.err(), Some(LinkError::Stream));
 }
 
@@ -148,8 +151,7 @@ async fn a_stream_that_cannot_be_opened_is_an_error_of_the_stream() {
 async fn subscribed(codes: &[u8]) -> String {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, _) = Peer::accept(&listener).await;
         peer.send(&CONNACK).await;
@@ -190,8 +192,7 @@ async fn a_suback_tells_whether_every_filter_was_granted() {
 async fn a_refused_publish_ends_neither_the_connection_nor_the_subscription() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, _) = Peer::accept(&listener).await;
         peer.send(&CONNACK).await;
@@ -221,8 +222,7 @@ async fn a_refused_publish_ends_neither_the_connection_nor_the_subscription() {
 async fn a_broker_that_acknowledges_nothing_leaves_no_room_in_the_end() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, _) = Peer::accept(&listener).await;
         peer.send(&CONNACK).await;
@@ -247,8 +247,7 @@ async fn a_broker_that_acknowledges_nothing_leaves_no_room_in_the_end() {
 async fn a_message_is_acknowledged_only_when_the_next_one_is_asked_for() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let (mut connection, mut peer) = {
         let broker = async {
             let (mut peer, _) = Peer::accept(&listener).await;
@@ -274,8 +273,7 @@ async fn a_message_is_acknowledged_only_when_the_next_one_is_asked_for() {
 async fn what_is_no_mqtt_ends_the_connection() {
     let (listener, tcp) = listener().await;
     let mut resources = Resources::new();
-    let options = MqttOptions::new("board-1");
-    let mut link = MqttLink::new(resources.lend().buffers, &options, tcp).unwrap();
+    let mut link = link_to(tcp, &mut resources);
     let broker = async {
         let (mut peer, _) = Peer::accept(&listener).await;
         peer.send(&CONNACK).await;
