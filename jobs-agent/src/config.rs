@@ -288,6 +288,18 @@ impl Config {
         Endpoint::plain(&self.endpoint, link.port).options(|options| *options = link)
     }
 
+    /// File that the running agent has locked.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("lock")
+    }
+
+    /// File of the versions that were installed.
+    #[must_use]
+    pub fn versions(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("versions.json")
+    }
+
     /// Folder of the job records.
     #[must_use]
     pub fn records(&self) -> PathBuf {

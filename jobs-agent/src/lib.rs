@@ -19,6 +19,7 @@ pub mod document;
 pub mod download;
 pub mod durable;
 pub mod handlers;
+mod hook;
 pub mod http;
 pub mod journal;
 pub mod policy;

@@ -337,3 +337,29 @@ async fn manual_pages_and_completions_are_made_from_the_command_line() {
         assert!(dir.join(name).exists(), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_folder_touches_nothing_in_it() {
+    let gateway = Gateway::new("").await;
+    gateway.handler("good.sh", "exit 0");
+    let agent = gateway.agent();
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    // What the first one could still ask for, and what looks old enough to be tidied up.
+    let left = gateway.room.path("state").join(THING).join("steps/old.0");
+    fs::create_dir(&left).unwrap();
+    let folder = fs::File::open(&left).unwrap();
+    folder
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let second = gateway.output(&["run"]).await;
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        !second.status.success() && said.contains("another agent uses"),
+        "{said}"
+    );
+    assert!(left.exists(), "tidied up by the second agent");
+    let journal = gateway.says(&["explain"]).await;
+    assert_eq!(journal.matches(" started").count(), 1, "{journal}");
+    terminate(agent).await;
+}
