@@ -14,11 +14,9 @@ use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
-    push::ConfigPush,
-    runner::StepRunner,
     step::Steps,
     supervise::{Folder, Found, THIS_PROGRAM},
-    update::{KeyFault, Update},
+    update::KeyFault,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -117,17 +115,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers {
-        update: Update::new(
-            config.update.clone(),
-            steps.clone(),
-            &folders,
-            config.versions(),
-        )?,
-        push: ConfigPush::new(config.config_push.clone(), steps.clone(), &folders),
-        steps: StepRunner::new(config.steps.clone(), steps, &folders),
-        journal: journal.clone(),
-    };
+    let handlers = Handlers::new(&config, &steps, journal.clone())?;
     let ended = match config.jobs {
         2 => drive::<2>(&config, handlers, &journal).await,
         4 => drive::<4>(&config, handlers, &journal).await,
