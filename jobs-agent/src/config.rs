@@ -13,8 +13,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    logs::LogPolicy, policy::StepPolicy, push::PushPolicy, signed::SignedPolicy,
-    update::UpdatePolicy,
+    certificates::CertificatePolicy, identity::Identities, logs::LogPolicy, policy::StepPolicy,
+    push::PushPolicy, signed::SignedPolicy, update::UpdatePolicy,
 };
 
 /// Where the file is unless said otherwise.
@@ -97,6 +97,9 @@ pub struct Config {
     /// Which logs `log_upload` jobs may ask for.
     #[serde(default)]
     pub log_upload: LogPolicy,
+    /// Whether `certificate_rotate` jobs may change the certificate.
+    #[serde(default)]
+    pub certificates: CertificatePolicy,
     /// Whose documents are done.
     #[serde(default)]
     pub signed_documents: SignedPolicy,
@@ -242,7 +245,14 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
-        let goes_back = !self.config_push.files.is_empty()
+        if self.certificates.rotate && self.cert.is_none() {
+            return wrong("`certificates.rotate` needs `cert` and `key` to begin with");
+        }
+        if let Err(text) = self.certificates.check() {
+            return wrong(&format!("`certificates.{text}"));
+        }
+        let goes_back = self.certificates.rotate
+            || !self.config_push.files.is_empty()
             || self
                 .update
                 .targets
@@ -279,18 +289,34 @@ impl Config {
         let mut options = LinkOptions::new(&self.endpoint, port, client_id);
         options.tls = self.ca.as_ref().map(|ca| Tls {
             ca: Pem::File(ca.clone()),
-            identity: self
-                .cert
-                .as_ref()
-                .zip(self.key.as_ref())
-                .map(|(cert, key)| Identity {
-                    certificate: Pem::File(cert.clone()),
-                    key: Pem::File(key.clone()),
-                }),
+            identity: self.identity(),
             alpn: agent_std::link::Alpn::default(),
             server_name: None,
         });
         options
+    }
+
+    /// The pair of the last rotation, or that of the configuration.
+    fn identity(&self) -> Option<Identity> {
+        let (cert, key) = self.cert.as_ref().zip(self.key.as_ref())?;
+        let identities = self.identities();
+        let (certificate, key) = match identities.current() {
+            Ok(None) => (Pem::File(cert.clone()), Pem::File(key.clone())),
+            // One look, so that both are of one pair.
+            Ok(Some(pair)) => (
+                Pem::Bytes(pair.pem().to_vec()),
+                Pem::Bytes(pair.pem().to_vec()),
+            ),
+            // Whoever opens it learns why it cannot be used.
+            Err(_) => (Pem::File(identities.path()), Pem::File(identities.path())),
+        };
+        Some(Identity { certificate, key })
+    }
+
+    /// The pairs of certificate and key that rotations brought.
+    #[must_use]
+    pub fn identities(&self) -> Identities {
+        Identities::at(self.state_dir.join(&self.thing).join("identity"))
     }
 
     /// The same for [`agent_std::Agent`].

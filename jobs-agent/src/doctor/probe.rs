@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agent_std::{
     boot,
-    link::{Link, LinkEvent, Qos, rumqtt::RumqttLink},
+    link::{Link, LinkEvent, LinkOptions, Qos, rumqtt::RumqttLink},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -23,6 +23,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// AWS allow five minutes.
 const SKEW_MAX_S: u64 = 60;
 
+/// The check without which there are no others.
+pub(super) const CONNECTION: &str = "connection";
+
 enum Heard {
     Answer(Value),
     Denied(String),
@@ -30,25 +33,38 @@ enum Heard {
 }
 
 pub(super) async fn examine(config: &Config, report: &mut Report) {
-    let mut options = config.link();
+    examine_with(config.link(), config, false, report).await;
+}
+
+/// As [`examine`], with another way to connect than the configured one; `brief`: only to the first
+/// thing that does not work.
+pub(super) async fn examine_with(
+    mut options: LinkOptions,
+    config: &Config,
+    brief: bool,
+    report: &mut Report,
+) {
     options.seed = boot::process_entropy().unwrap_or(1);
     // What the doctor asks must not come between the agent and its session.
     options.clean_session = true;
     let mut link = match RumqttLink::open(options) {
         Ok(link) => link,
-        Err(fault) => return report.add("connection", Verdict::Bad, fault.to_string()),
+        Err(fault) => return report.add(CONNECTION, Verdict::Bad, fault.to_string()),
     };
     if let Err(why) = connected(&mut link).await {
-        return report.add("connection", Verdict::Bad, why);
+        return report.add(CONNECTION, Verdict::Bad, why);
     }
     let client = config.client_id.as_ref().unwrap_or(&config.thing);
     report.add(
-        "connection",
+        CONNECTION,
         Verdict::Good,
         format!("iot:Connect as {client}"),
     );
     let jobs = format!("$aws/things/{}/jobs", config.thing);
     for name in ["notify", "notify-next"] {
+        if brief && !report.is_well() {
+            break;
+        }
         subscribe(&mut link, &format!("{jobs}/{name}"), report).await;
     }
     // No id that people choose, and none that exists.
@@ -62,6 +78,9 @@ pub(super) async fn examine(config: &Config, report: &mut Report) {
         ),
         (format!("{nobody}/update"), json!({"status": "IN_PROGRESS"})),
     ] {
+        if brief && !report.is_well() {
+            break;
+        }
         ask(&mut link, &jobs, &topic, payload, report).await;
     }
     link.close().await;
