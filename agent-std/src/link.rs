@@ -14,9 +14,15 @@
 //!    then publishes the requests whose answers it wants to see.
 
 mod backoff;
+pub mod borrowed;
 mod error;
+pub mod hub;
+mod kicks;
+mod mailbox;
+mod notices;
 mod options;
 pub mod rumqtt;
+mod things;
 mod tls;
 
 use std::future::Future;
