@@ -28,6 +28,8 @@
 //! * [`Reboot`]: how the machine is reset when a job asks for it.
 //! * [`Metrics`]: counters to watch; [`Happening`]: what a journal is made of.
 //! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it.
+//! * `HttpsEndpoint` and `link::https`, with the feature `https`: the same over the HTTPS data plane,
+//!   for devices without MQTT.
 //! * [`store`]: the durable records of the agent, as files.
 //! * [`boot`]: which boot of the machine this is, and entropy for client tokens.
 //! * [`redact`]: log text without the secrets that presigned URLs carry.
@@ -52,7 +54,9 @@ pub mod redact;
 pub mod store;
 mod typed;
 
-pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
+#[cfg(feature = "https")]
+pub use agent::HttpsEndpoint;
+pub use agent::{Agent, AgentError, Choice, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
 pub use happening::Happening;
 pub use metrics::{Counts, Metrics};
 pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};

@@ -14,7 +14,10 @@
 //!    then publishes the requests whose answers it wants to see.
 
 mod backoff;
+mod either;
 mod error;
+#[cfg(feature = "https")]
+pub mod https;
 mod options;
 pub mod rumqtt;
 mod tls;
@@ -24,6 +27,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 pub use backoff::{Backoff, BackoffOptions};
+pub use either::Either;
 pub use error::{ConfigError, LinkError, RefusedReason, SendError};
 pub use options::{
     ALPN_AWS_MQTT, ALPN_PORT, Alpn, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_S, DEFAULT_KEEP_ALIVE_S,

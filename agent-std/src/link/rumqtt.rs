@@ -26,7 +26,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::options::CLOSE_TIMEOUT_MS;
+use super::options::{ALPN_AWS_MQTT, CLOSE_TIMEOUT_MS};
 use super::{ConfigError, Link, LinkError, LinkEvent, LinkOptions, Qos, SendError, SendId, tls};
 use pump::{Pump, PumpEvent};
 
@@ -81,7 +81,7 @@ impl RumqttLink {
                         what: "the server name must be a DNS name or an IP address",
                     });
                 }
-                let config = tls::client_config(tls, options.port)?;
+                let config = tls::client_config(tls, options.port, ALPN_AWS_MQTT)?;
                 Transport::tls_with_config(rumqttc::TlsConfiguration::Rustls(config))
             }
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_std::boot::BootId;
 use agent_std::link::BackoffOptions;
-use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics};
+use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics, Transport};
 use jobs_emulator::model::ExecutionView;
 use jobs_emulator::{Direction, Emulator, Options, PacketKind};
 use serde_json::{Value, json};
@@ -136,16 +136,19 @@ pub fn endpoint(port: u16) -> Endpoint {
 }
 
 pub fn agent(endpoint: Endpoint) -> Agent {
-    Agent::new(THING, endpoint)
-        .boot(BootId::named("first"))
-        .configure(|config| {
-            config.backoff.base_ms = 20;
-            config.backoff.cap_ms = 100;
-            config.reply_timeout_ms = 1_000;
-            config.settle_ms = 200;
-            config.list_grace_ms = 200;
-            config.progress_interval_ms = 0;
-        })
+    quick(Agent::new(THING, endpoint))
+}
+
+/// The same agent with short waits.
+pub fn quick<T: Transport>(agent: Agent<Handlers, 1, T>) -> Agent<Handlers, 1, T> {
+    agent.boot(BootId::named("first")).configure(|config| {
+        config.backoff.base_ms = 20;
+        config.backoff.cap_ms = 100;
+        config.reply_timeout_ms = 1_000;
+        config.settle_ms = 200;
+        config.list_grace_ms = 200;
+        config.progress_interval_ms = 0;
+    })
 }
 
 /// Waits until a condition holds; fails with a text instead of hanging.
@@ -198,7 +201,9 @@ impl Started {
 }
 
 /// Starts an agent with typed handlers.
-pub fn start<const JOBS: usize>(agent: Agent<Handlers, JOBS>) -> Started {
+pub fn start<const JOBS: usize, T: Transport + 'static>(
+    agent: Agent<Handlers, JOBS, T>,
+) -> Started {
     let metrics = agent.metrics();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move {
