@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod error;
+mod transport;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,7 +15,6 @@ use serde::de::DeserializeOwned;
 use crate::boot::{self, BootId};
 use crate::driver::{self, Surroundings, records};
 use crate::happening::Happening;
-use crate::link::rumqtt::RumqttLink;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
 use crate::store::RecordStore;
@@ -22,6 +22,7 @@ use crate::typed::{Handlers, IntoOutcome, Job};
 
 pub use endpoint::Endpoint;
 pub use error::AgentError;
+pub use transport::Transport;
 
 /// The folder under which each thing's records are kept unless [`Agent::state_dir`] says otherwise.
 pub const STATE_ROOT: &str = "/var/lib/jobs-agent";
@@ -56,10 +57,11 @@ type Configure = Box<dyn FnOnce(&mut Config<'_>) + Send>;
 /// ```
 ///
 /// `H` decides and works: typed closures ([`Handlers`]) to begin with, or any [`JobHandler`] given
-/// to [`handlers`](Self::handlers). `JOBS` is how many jobs run at a time.
-pub struct Agent<H = Handlers, const JOBS: usize = 1> {
+/// to [`handlers`](Self::handlers). `JOBS` is how many jobs run at a time, and `T` how it comes to
+/// its connection: see [`Transport`].
+pub struct Agent<H = Handlers, const JOBS: usize = 1, T = Endpoint> {
     thing: String,
-    endpoint: Endpoint,
+    transport: T,
     records: Option<records::Place>,
     boot: Option<BootId>,
     configure: Vec<Configure>,
@@ -67,23 +69,23 @@ pub struct Agent<H = Handlers, const JOBS: usize = 1> {
     handlers: H,
 }
 
-impl<H, const JOBS: usize> std::fmt::Debug for Agent<H, JOBS> {
+impl<H, const JOBS: usize, T> std::fmt::Debug for Agent<H, JOBS, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent")
             .field("thing", &self.thing)
-            .field("endpoint", &self.endpoint)
             .field("jobs", &JOBS)
             .finish_non_exhaustive()
     }
 }
 
-impl Agent {
-    /// An agent for the thing of this name. Nothing happens before it runs.
+impl<T: Transport> Agent<Handlers, 1, T> {
+    /// An agent for the thing of this name, over an [`Endpoint`] or another [`Transport`]. Nothing
+    /// happens before it runs.
     #[must_use]
-    pub fn new(thing: impl Into<String>, endpoint: Endpoint) -> Self {
+    pub fn new(thing: impl Into<String>, transport: T) -> Self {
         Self {
             thing: thing.into(),
-            endpoint,
+            transport,
             records: None,
             boot: None,
             configure: Vec::new(),
@@ -98,7 +100,7 @@ impl Agent {
     }
 }
 
-impl<const JOBS: usize> Agent<Handlers, JOBS> {
+impl<const JOBS: usize, T> Agent<Handlers, JOBS, T> {
     /// Does jobs whose document has `"operation": operation` with a closure, see
     /// [`Handlers::on`].
     #[must_use]
@@ -130,7 +132,7 @@ impl<const JOBS: usize> Agent<Handlers, JOBS> {
     }
 }
 
-impl<H, const JOBS: usize> Agent<H, JOBS> {
+impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
     /// Where the job records are kept; the directory belongs to one running agent. Without it,
     /// a folder of the thing's name under [`STATE_ROOT`].
     #[must_use]
@@ -172,7 +174,7 @@ impl<H, const JOBS: usize> Agent<H, JOBS> {
 
     /// How many jobs run at a time, 1 to 32; one unless said otherwise.
     #[must_use]
-    pub fn jobs<const MORE: usize>(self) -> Agent<H, MORE> {
+    pub fn jobs<const MORE: usize>(self) -> Agent<H, MORE, T> {
         self.with_handlers(|handlers| handlers)
     }
 
@@ -195,7 +197,7 @@ impl<H, const JOBS: usize> Agent<H, JOBS> {
     /// Works with these handlers instead of those given so far: a chain of
     /// [`NoRoute`](jobs_agent_core::NoRoute)`.on(..)`, or one of your own.
     #[must_use]
-    pub fn handlers<N: JobHandler>(self, handlers: N) -> Agent<N, JOBS> {
+    pub fn handlers<N: JobHandler>(self, handlers: N) -> Agent<N, JOBS, T> {
         self.with_handlers(|_| handlers)
     }
 
@@ -224,10 +226,10 @@ impl<H, const JOBS: usize> Agent<H, JOBS> {
         Arc::clone(&self.around.metrics)
     }
 
-    fn with_handlers<N, const MORE: usize>(self, give: impl FnOnce(H) -> N) -> Agent<N, MORE> {
+    fn with_handlers<N, const MORE: usize>(self, give: impl FnOnce(H) -> N) -> Agent<N, MORE, T> {
         Agent {
             thing: self.thing,
-            endpoint: self.endpoint,
+            transport: self.transport,
             records: self.records,
             boot: self.boot,
             configure: self.configure,
@@ -237,7 +239,7 @@ impl<H, const JOBS: usize> Agent<H, JOBS> {
     }
 }
 
-impl<H: JobHandler, const JOBS: usize> Agent<H, JOBS> {
+impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
     /// Runs until the end of the process, or until dropped.
     ///
     /// # Errors
@@ -294,7 +296,7 @@ impl<H: JobHandler, const JOBS: usize> Agent<H, JOBS> {
             .records
             .unwrap_or_else(|| records::Place::Dir(PathBuf::from(STATE_ROOT).join(&self.thing)));
         let store = records::open(place).await?;
-        let link = RumqttLink::open(self.endpoint.into_options(&self.thing, entropy))?;
+        let link = self.transport.open(&self.thing, entropy)?;
         tracing::info!(thing = %self.thing, jobs = JOBS, "agent starts");
         driver::drive::<H, JOBS>(
             &config,

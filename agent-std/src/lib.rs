@@ -52,7 +52,7 @@ pub mod redact;
 pub mod store;
 mod typed;
 
-pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS};
+pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
 pub use happening::Happening;
 pub use metrics::{Counts, Metrics};
 pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};

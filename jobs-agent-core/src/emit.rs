@@ -4,7 +4,6 @@ use jobs_proto::{
     ClientToken, JobId, UpdateStatus,
     details::{Details, PackedDetails},
     encode::{self, EncodeError},
-    limits::TOPIC_LEN_MAX,
     topic::{Filter, RequestTopic},
 };
 
@@ -140,23 +139,22 @@ impl Common<'_> {
             NOTIFICATIONS
         };
         let sequence = self.next_counter();
-        let mut filters = Filters {
-            texts: [""; FILTERS_MAX],
-            count: 0,
-        };
-        let mut rest: &'s mut [u8] = &mut scratch.topic;
-        for (filter, text) in ALL.iter().zip(&mut filters.texts).take(wanted) {
-            let taken = core::mem::take(&mut rest);
-            let Some((head, tail)) = taken.split_at_mut_checked(TOPIC_LEN_MAX) else {
+        let space = &mut scratch.payload;
+        let mut len = 0;
+        for filter in ALL.iter().take(wanted) {
+            let Some((head, tail)) = space.get_mut(len..).and_then(<[u8]>::split_first_mut) else {
                 break;
             };
-            let Ok(encoded) = filter.encode(self.config.thing, head) else {
+            let Ok(text) = filter.write(self.config.thing, tail) else {
                 break;
             };
-            *text = encoded;
-            filters.count = filters.count.saturating_add(1);
-            rest = tail;
+            // `Scratch` has room for the longest ones, whose length is that of a byte.
+            *head = u8::try_from(text.len()).unwrap_or_default();
+            len = len.wrapping_add(1).wrapping_add(text.len());
         }
+        let filters = Filters {
+            packed: scratch.payload.get(..len).unwrap_or_default(),
+        };
         let link = &mut self.link;
         link.state = LinkState::Subscribing;
         link.sent = sequence;

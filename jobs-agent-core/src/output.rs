@@ -269,8 +269,8 @@ impl RebootPermit {
 /// The filters of one SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters<'s> {
-    pub(crate) texts: [&'s str; FILTERS_MAX],
-    pub(crate) count: usize,
+    /// Each behind a byte with its length.
+    pub(crate) packed: &'s [u8],
 }
 
 /// Most filters in the SUBSCRIBE; AWS takes eight in one packet.
@@ -279,6 +279,12 @@ pub const FILTERS_MAX: usize = 5;
 impl<'s> Filters<'s> {
     /// The filters, in order.
     pub fn iter(&self) -> impl Iterator<Item = &'s str> + use<'s> {
-        self.texts.into_iter().take(self.count)
+        let mut rest = self.packed;
+        core::iter::from_fn(move || {
+            let (len, tail) = rest.split_first()?;
+            let (text, tail) = tail.split_at_checked(usize::from(*len))?;
+            rest = tail;
+            core::str::from_utf8(text).ok()
+        })
     }
 }

@@ -3,7 +3,7 @@
 //! Deciding and writing are apart, so that the order of effects can be read in one place
 //! ([`Agent::decide`]): local duties first, then what is durable, then the handler, then the wire.
 
-use jobs_proto::limits::TOPIC_LEN_MAX;
+use jobs_proto::limits::{FILTER_LEN_MAX, REQUEST_TOPIC_LEN_MAX};
 
 use crate::{
     agent::Agent,
@@ -28,17 +28,18 @@ const PAYLOAD_LEN_MAX: usize = {
     }
 };
 
-/// Bytes of the filters of a SUBSCRIBE, or of one topic.
-const TOPICS_LEN_MAX: usize = FILTERS_MAX * TOPIC_LEN_MAX;
+/// The filters of a SUBSCRIBE, each behind its length, lie where a payload does.
+const _: () =
+    assert!(FILTERS_MAX * (1 + FILTER_LEN_MAX) <= PAYLOAD_LEN_MAX && FILTER_LEN_MAX < 256);
 
 /// The reason for a document that the service has and that does not arrive here.
 const TOO_LARGE: &str = "job document does not fit this device's receive buffer";
 
 /// Space in which [`Agent::poll`] puts together what its outputs lend: one per agent, owned by
-/// the adapter, about 2 KiB (10 KiB with `large-details`).
+/// the adapter, 1.2 KiB (9 KiB with `large-details`).
 #[derive(Debug)]
 pub struct Scratch {
-    pub(crate) topic: [u8; TOPICS_LEN_MAX],
+    pub(crate) topic: [u8; REQUEST_TOPIC_LEN_MAX],
     pub(crate) payload: [u8; PAYLOAD_LEN_MAX],
 }
 
@@ -47,7 +48,7 @@ impl Scratch {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            topic: [0; TOPICS_LEN_MAX],
+            topic: [0; REQUEST_TOPIC_LEN_MAX],
             payload: [0; PAYLOAD_LEN_MAX],
         }
     }

@@ -11,6 +11,7 @@ mod mutants;
 mod packages;
 mod panics;
 mod qemu;
+mod rig;
 mod run;
 mod sim;
 mod size;

@@ -10,15 +10,10 @@ mod bench;
 mod cuts;
 mod device;
 mod kills;
-mod mosquitto;
 mod mtls;
 mod network;
-mod process;
-mod proxy;
-mod service;
 mod size;
 mod stories;
-mod table;
 
 use std::{
     fs,
@@ -30,13 +25,15 @@ use self::{
     bench::Bench,
     cuts::Work,
     device::{TARGETS, Target},
-    mosquitto::Mosquitto,
-    proxy::Proxy,
-    service::Service,
-    table::Table,
 };
 use crate::{
     packages,
+    rig::{
+        mosquitto::Mosquitto,
+        proxy::{self, Proxy},
+        service::Service,
+        table::Table,
+    },
     run::{cargo, root, step, target as built},
     tools,
 };

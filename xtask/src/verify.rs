@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// Seconds of coverage-guided fuzzing for each target.
-const FUZZ_SECONDS: u64 = 10;
+const FUZZ_SECONDS: u64 = 5;
 /// Share of the replay's mutations, per cent.
-const REPLAY_PERCENT: u32 = 100;
+const REPLAY_PERCENT: u32 = 50;
 
 /// Tests that are rows of the table, and passed over where all others of their crate run.
 pub(crate) const FLASH: &str = "store::flash::tests";

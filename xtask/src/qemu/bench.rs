@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    device::{Device, Target},
-    service::{Execution, Service},
+use super::device::{Device, Target};
+use crate::{
+    rig::service::{Execution, Service},
+    run::target as built,
 };
-use crate::run::target as built;
 
 /// The surroundings of a test.
 pub(super) struct Bench<'s> {

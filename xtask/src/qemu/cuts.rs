@@ -16,9 +16,9 @@ use std::{
 use super::{
     bench::Bench,
     device::{Device, STATUS_CUT, Target},
-    service::Execution,
     stories::document,
 };
+use crate::rig::service::Execution;
 
 /// How long a job may take, with a restart in it.
 const JOB_WAIT: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::process::{Process, bound, until};
+use crate::rig::process::{Process, bound, until};
 
 /// Bytes of the machine's PSRAM, the whole of which QEMU maps from a file.
 const PSRAM_LEN: u64 = 16 << 20;

@@ -9,10 +9,12 @@ use std::{
 
 use super::{
     device::{Device, Target},
-    service::Service,
     stories::document,
 };
-use crate::run::{cargo, root, step, target as built};
+use crate::{
+    rig::service::Service,
+    run::{cargo, root, step, target as built},
+};
 
 /// How long a handshake and a job may take: the processor is emulated, and shared with other tests.
 const WAIT: Duration = Duration::from_secs(60);

@@ -7,9 +7,12 @@ use super::{
     bench::Bench,
     cuts::check_poured,
     device::{Device, Target},
-    mosquitto::Mosquitto,
-    proxy::{Cut, Proxy, Seen},
     stories::document,
+};
+use crate::rig::{
+    mosquitto::Mosquitto,
+    process::until,
+    proxy::{Cut, Proxy, Seen},
 };
 
 /// How long a job may take with a cut in it: the wait for a reply and a back-off.
@@ -96,7 +99,7 @@ fn pour(bench: &Bench<'_>, device: &Device, job: &str) -> Result<(), String> {
 
 fn connected(proxy: &Proxy, connects: u32) -> Result<(), String> {
     let deadline = std::time::Instant::now() + CONNECT_WAIT;
-    super::process::until(deadline, || {
+    until(deadline, || {
         (proxy.seen().connects >= connects).then_some(())
     })
     .ok_or_else(|| "the device does not connect".into())

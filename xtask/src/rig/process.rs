@@ -11,14 +11,14 @@ use std::{
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A child that is killed when it is dropped, and by the kernel if this process dies first.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
 }
 
 /// A command whose process the kernel kills when the thread that started it ends.
 ///
 /// `setpriv` is part of util-linux, which every Debian has, and replaces itself by the program.
-pub(super) fn bound(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command.stdin(Stdio::null());
@@ -30,7 +30,7 @@ pub(super) fn bound(program: impl AsRef<OsStr>) -> Command {
 
 impl Process {
     /// Starts it.
-    pub(super) fn start(command: &mut Command) -> Result<Self, String> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
         let child = command
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
@@ -38,19 +38,19 @@ impl Process {
     }
 
     /// The child itself, to take its pipes.
-    pub(super) fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
     /// SIGKILL, and waits for the end.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Its status, if it ends in time by itself; a signal counts as status -1.
-    pub(super) fn ended(&mut self, deadline: Instant) -> Option<i32> {
+    pub(crate) fn ended(&mut self, deadline: Instant) -> Option<i32> {
         until(deadline, || {
             let status = self.child.try_wait().ok()??;
             Some(status.code().unwrap_or(-1))
@@ -65,7 +65,7 @@ impl Drop for Process {
 }
 
 /// Looks again and again until there is something, or it is too late.
-pub(super) fn until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(found) = look() {
             return Some(found);
@@ -78,7 +78,7 @@ pub(super) fn until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -
 }
 
 /// An address that is free at this moment.
-pub(super) fn free_address() -> Result<SocketAddr, String> {
+pub(crate) fn free_address() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     listener.local_addr().map_err(|error| error.to_string())
 }

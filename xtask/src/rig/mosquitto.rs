@@ -24,7 +24,7 @@ const NOTIFICATIONS: [&str; 2] = ["notify", "notify-next"];
 const START_WAIT: Duration = Duration::from_secs(5);
 
 /// The broker; it ends when this is dropped.
-pub(super) struct Mosquitto {
+pub(crate) struct Mosquitto {
     process: Process,
     config: PathBuf,
     address: SocketAddr,
@@ -32,7 +32,7 @@ pub(super) struct Mosquitto {
 
 impl Mosquitto {
     /// Starts it with a bridge to `service`, and its files in `folder`.
-    pub(super) fn start(folder: &Path, service: SocketAddr) -> Result<Self, String> {
+    pub(crate) fn start(folder: &Path, service: SocketAddr) -> Result<Self, String> {
         let address = free_address()?;
         let config = folder.join("mosquitto.conf");
         let text = configuration(folder, address, service);
@@ -45,17 +45,17 @@ impl Mosquitto {
     }
 
     /// Where devices connect.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// SIGKILL. What it had in memory is lost: sessions, and messages on their way.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
     /// Starts it again at the same address.
-    pub(super) fn restart(&mut self) -> Result<(), String> {
+    pub(crate) fn restart(&mut self) -> Result<(), String> {
         self.process = run(&self.config, self.address)?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A line of the table.
 struct Row {
-    board: String,
+    place: String,
     what: &'static str,
     result: Result<String, String>,
     took: Duration,
@@ -12,14 +12,14 @@ struct Row {
 
 /// What was tried and what came of it.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Row>,
     only: Option<String>,
 }
 
 impl Table {
     /// An empty one that takes only tests with this word in their names.
-    pub(super) fn only(word: Option<String>) -> Self {
+    pub(crate) fn only(word: Option<String>) -> Self {
         Self {
             rows: Vec::new(),
             only: word,
@@ -27,9 +27,9 @@ impl Table {
     }
 
     /// Tries something, if it is wanted, and keeps what came of it.
-    pub(super) fn attempt(
+    pub(crate) fn attempt(
         &mut self,
-        board: &str,
+        place: &str,
         what: &'static str,
         attempt: impl FnOnce() -> Result<String, String>,
     ) {
@@ -43,9 +43,9 @@ impl Table {
             Ok(words) => ("ok", words),
             Err(words) => ("FAILED", words),
         };
-        println!("{board}: {what}: {mark}: {words}");
+        println!("{place}: {what}: {mark}: {words}");
         self.rows.push(Row {
-            board: board.into(),
+            place: place.into(),
             what,
             result,
             took: started.elapsed(),
@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// Adds the rows of another table.
-    pub(super) fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.rows.append(&mut other.rows);
     }
 
@@ -61,8 +61,8 @@ impl Table {
     ///
     /// # Errors
     /// How many rows failed.
-    pub(super) fn conclude(&self) -> Result<(), String> {
-        println!("\n{:<11}  {:<36}  {:>6}  result", "board", "test", "s");
+    pub(crate) fn conclude(&self) -> Result<(), String> {
+        println!("\n{:<11}  {:<36}  {:>6}  result", "where", "test", "s");
         for row in &self.rows {
             let (mark, words) = match &row.result {
                 Ok(words) => ("", words.as_str()),
@@ -71,7 +71,7 @@ impl Table {
             let seconds = row.took.as_secs_f32();
             println!(
                 "{:<11}  {:<36}  {seconds:>6.1}  {mark}{words}",
-                row.board, row.what
+                row.place, row.what
             );
         }
         let failed = self.rows.iter().filter(|row| row.result.is_err()).count();

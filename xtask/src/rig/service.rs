@@ -17,7 +17,7 @@ use super::process::{Process, bound, until};
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// The running service; it ends when this is dropped.
-pub(super) struct Service {
+pub(crate) struct Service {
     _process: Process,
     http: SocketAddr,
     mqtt: SocketAddr,
@@ -27,23 +27,23 @@ pub(super) struct Service {
 
 /// Where the service keeps its CA, and the identity of a device that may act for any thing: PEM.
 #[derive(Clone, Debug)]
-pub(super) struct Pki {
-    pub(super) ca: PathBuf,
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct Pki {
+    pub(crate) ca: PathBuf,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// An execution as the service has it.
 #[derive(Clone, Debug)]
-pub(super) struct Execution {
+pub(crate) struct Execution {
     /// QUEUED, IN_PROGRESS, SUCCEEDED, …
-    pub(super) status: String,
+    pub(crate) status: String,
     body: String,
 }
 
 impl Service {
     /// Starts the program on free ports, and waits until it is ready.
-    pub(super) fn start(program: &Path) -> Result<Self, String> {
+    pub(crate) fn start(program: &Path) -> Result<Self, String> {
         let mut command = bound(program);
         command
             .args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
@@ -78,28 +78,28 @@ impl Service {
     }
 
     /// Where devices connect.
-    pub(super) fn mqtt(&self) -> SocketAddr {
+    pub(crate) fn mqtt(&self) -> SocketAddr {
         self.mqtt
     }
 
     /// Where devices connect by TLS.
-    pub(super) fn mqtts(&self) -> SocketAddr {
+    pub(crate) fn mqtts(&self) -> SocketAddr {
         self.mqtts
     }
 
     /// Certificates for devices.
-    pub(super) fn pki(&self) -> &Pki {
+    pub(crate) fn pki(&self) -> &Pki {
         &self.pki
     }
 
     /// Registers a thing.
-    pub(super) fn create_thing(&self, thing: &str) -> Result<(), String> {
+    pub(crate) fn create_thing(&self, thing: &str) -> Result<(), String> {
         self.call("POST", &format!("/things/{thing}"), "{}")
             .map(|_| ())
     }
 
     /// Creates a job for one thing.
-    pub(super) fn create_job(&self, thing: &str, job: &str, document: &str) -> Result<(), String> {
+    pub(crate) fn create_job(&self, thing: &str, job: &str, document: &str) -> Result<(), String> {
         let document = document.replace('\\', "\\\\").replace('"', "\\\"");
         let body = format!(
             "{{\"targets\":[\"arn:aws:iot:us-east-1:123456789012:thing/{thing}\"],\
@@ -109,13 +109,13 @@ impl Service {
     }
 
     /// Cancels an execution, also a running one.
-    pub(super) fn cancel(&self, thing: &str, job: &str) -> Result<(), String> {
+    pub(crate) fn cancel(&self, thing: &str, job: &str) -> Result<(), String> {
         let path = format!("/things/{thing}/jobs/{job}/cancel?force=true");
         self.call("PUT", &path, "{}").map(|_| ())
     }
 
     /// The execution of a job.
-    pub(super) fn execution(&self, thing: &str, job: &str) -> Result<Execution, String> {
+    pub(crate) fn execution(&self, thing: &str, job: &str) -> Result<Execution, String> {
         let body = self.call("GET", &format!("/things/{thing}/jobs/{job}"), "")?;
         let status = member(&body, "status").ok_or_else(|| format!("no status: {body}"))?;
         Ok(Execution {
@@ -125,7 +125,7 @@ impl Service {
     }
 
     /// Waits until the execution has this status.
-    pub(super) fn await_status(
+    pub(crate) fn await_status(
         &self,
         thing: &str,
         job: &str,
@@ -137,7 +137,7 @@ impl Service {
     }
 
     /// Waits until the execution is over, one way or the other.
-    pub(super) fn await_end(
+    pub(crate) fn await_end(
         &self,
         thing: &str,
         job: &str,
@@ -187,28 +187,28 @@ impl Service {
 
 impl Execution {
     /// Whether nothing will change any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         !matches!(self.status.as_str(), "QUEUED" | "IN_PROGRESS")
     }
 
     /// A value of its statusDetails.
-    pub(super) fn detail(&self, key: &str) -> Option<&str> {
+    pub(crate) fn detail(&self, key: &str) -> Option<&str> {
         let (_, details) = self.body.split_once("\"detailsMap\":")?;
         member(details, key)
     }
 
     /// A value of its statusDetails that is a number.
-    pub(super) fn number(&self, key: &str) -> Option<u32> {
+    pub(crate) fn number(&self, key: &str) -> Option<u32> {
         self.detail(key)?.parse().ok()
     }
 
     /// `SUCCEEDED`, or an error that shows what it is instead.
-    pub(super) fn succeeded(&self) -> Result<(), String> {
+    pub(crate) fn succeeded(&self) -> Result<(), String> {
         self.is("SUCCEEDED")
     }
 
     /// An error unless the status is this one.
-    pub(super) fn is(&self, status: &str) -> Result<(), String> {
+    pub(crate) fn is(&self, status: &str) -> Result<(), String> {
         if self.status == status {
             Ok(())
         } else {
