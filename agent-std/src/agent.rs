@@ -2,6 +2,8 @@
 
 mod endpoint;
 mod error;
+#[cfg(feature = "https")]
+mod https;
 mod transport;
 
 use std::future::Future;
@@ -22,7 +24,9 @@ use crate::typed::{Handlers, IntoOutcome, Job};
 
 pub use endpoint::Endpoint;
 pub use error::AgentError;
-pub use transport::Transport;
+#[cfg(feature = "https")]
+pub use https::HttpsEndpoint;
+pub use transport::{Choice, Transport};
 
 /// The folder under which each thing's records are kept unless [`Agent::state_dir`] says otherwise.
 pub const STATE_ROOT: &str = "/var/lib/jobs-agent";
@@ -291,6 +295,7 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
             source,
         })?;
         let mut config = Config::new(thing);
+        self.transport.prepare(&mut config);
         for change in self.configure {
             change(&mut config);
         }

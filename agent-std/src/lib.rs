@@ -30,6 +30,8 @@
 //! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it;
 //!   [`link::borrowed`], the connection that a program already has; [`link::hub`], many agents on
 //!   one connection.
+//! * `HttpsEndpoint` and `link::https`, with the feature `https`: the same over the HTTPS data plane,
+//!   for devices without MQTT.
 //! * [`store`]: the durable records of the agent, as files.
 //! * [`boot`]: which boot of the machine this is, and entropy for client tokens.
 //! * [`redact`]: log text without the secrets that presigned URLs carry.
@@ -54,7 +56,9 @@ pub mod redact;
 pub mod store;
 mod typed;
 
-pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
+#[cfg(feature = "https")]
+pub use agent::HttpsEndpoint;
+pub use agent::{Agent, AgentError, Choice, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
 pub use happening::Happening;
 pub use metrics::{Counts, Metrics};
 pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};

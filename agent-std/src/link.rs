@@ -15,7 +15,10 @@
 
 mod backoff;
 pub mod borrowed;
+mod either;
 mod error;
+#[cfg(feature = "https")]
+pub mod https;
 pub mod hub;
 mod kicks;
 mod mailbox;
@@ -30,6 +33,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 pub use backoff::{Backoff, BackoffOptions};
+pub use either::Either;
 pub use error::{ConfigError, LinkError, RefusedReason, SendError};
 pub use options::{
     ALPN_AWS_MQTT, ALPN_PORT, Alpn, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_S, DEFAULT_KEEP_ALIVE_S,

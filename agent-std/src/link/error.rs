@@ -168,6 +168,39 @@ pub enum LinkError {
     /// The program that lent its connection took it back.
     #[error("the program ended the connection that it had lent: lend another one to a new agent")]
     Withdrawn,
+    /// The service refuses an action for good: HTTP status 401 or 403, or a certificate it does not
+    /// take.
+    #[error(
+        "the service denied {action} ({cause}): check that the certificate is active and that its \
+         policy allows {action} on this thing; actions over HTTPS begin with `iotjobsdata:`"
+    )]
+    Denied {
+        /// The policy action that was denied.
+        action: &'static str,
+        /// What the service said.
+        cause: String,
+    },
+    /// The service asked for a pause (`Retry-After`).
+    #[error("the service asked for a pause of {wait_s} s: waiting")]
+    Throttled {
+        /// The pause, in seconds.
+        wait_s: u64,
+    },
+    /// What answers a request over HTTPS is not the service, or does not know this thing.
+    #[error(
+        "what answers does not serve the jobs of this thing over HTTPS ({cause}): check host, port \
+         and thing name"
+    )]
+    NotJobs {
+        /// What was wrong.
+        cause: String,
+    },
+    /// A request had no answer in time.
+    #[error("the service did not answer a request in {limit_ms} ms: connecting anew")]
+    NoAnswer {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
     /// The link was closed by [`Link::close`](super::Link::close).
     #[error("the link is closed: make a new one to connect again")]
     Closed,
@@ -178,7 +211,7 @@ impl LinkError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Identity { .. } | Self::Withdrawn | Self::Closed => true,
+            Self::Identity { .. } | Self::Denied { .. } | Self::Withdrawn | Self::Closed => true,
             Self::Refused { reason } => *reason != RefusedReason::Unavailable,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
@@ -186,6 +219,9 @@ impl LinkError {
             | Self::Kicked { .. }
             | Self::PeerSilent
             | Self::Overrun { .. }
+            | Self::Throttled { .. }
+            | Self::NotJobs { .. }
+            | Self::NoAnswer { .. }
             | Self::Protocol { .. } => false,
         }
     }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::notices::{self, library_qos, published, subscribed};
-use super::options::CLOSE_TIMEOUT_MS;
+use super::options::{ALPN_AWS_MQTT, CLOSE_TIMEOUT_MS};
 use super::{ConfigError, Link, LinkError, LinkEvent, LinkOptions, Qos, SendError, SendId, tls};
 use pump::{Pump, PumpEvent};
 
@@ -79,7 +79,7 @@ impl RumqttLink {
                         what: "the server name must be a DNS name or an IP address",
                     });
                 }
-                let config = tls::client_config(tls, options.port)?;
+                let config = tls::client_config(tls, options.port, ALPN_AWS_MQTT)?;
                 Transport::tls_with_config(rumqttc::TlsConfiguration::Rustls(config))
             }
         };

@@ -161,16 +161,19 @@ pub fn agent<T: Transport>(transport: T) -> Agent<Handlers, 1, T> {
 }
 
 pub fn agent_of<T: Transport>(thing: &str, transport: T) -> Agent<Handlers, 1, T> {
-    Agent::new(thing, transport)
-        .boot(BootId::named("first"))
-        .configure(|config| {
-            config.backoff.base_ms = 20;
-            config.backoff.cap_ms = 100;
-            config.reply_timeout_ms = 1_000;
-            config.settle_ms = 200;
-            config.list_grace_ms = 200;
-            config.progress_interval_ms = 0;
-        })
+    quick(Agent::new(thing, transport))
+}
+
+/// The same agent with short waits.
+pub fn quick<T: Transport>(agent: Agent<Handlers, 1, T>) -> Agent<Handlers, 1, T> {
+    agent.boot(BootId::named("first")).configure(|config| {
+        config.backoff.base_ms = 20;
+        config.backoff.cap_ms = 100;
+        config.reply_timeout_ms = 1_000;
+        config.settle_ms = 200;
+        config.list_grace_ms = 200;
+        config.progress_interval_ms = 0;
+    })
 }
 
 /// Waits until a condition holds; fails with a text instead of hanging.
