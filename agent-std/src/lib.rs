@@ -65,6 +65,6 @@ pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};
 pub use typed::{Begin, CheckpointError, Handlers, IntoOutcome, Job};
 
 pub use jobs_agent_core::{
-    Attempt, Checkpoint, Config, Details, Ending, Ignored, JobHandler, JobPort, NoRoute, Outcome,
-    Progress, Refusal, RunPolicy, StopReason, Unclaimed,
+    Attempt, Checkpoint, Config, Details, Ending, Ignored, JobHandler, JobPort, NoRoute, Offer,
+    OperationTag, Outcome, Progress, Reason, Refusal, RunPolicy, StopReason, Stopped, Unclaimed,
 };
