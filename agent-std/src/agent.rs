@@ -19,7 +19,7 @@ use crate::driver::{self, Surroundings, records};
 use crate::happening::Happening;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
-use crate::store::RecordStore;
+use crate::store::{RecordStore, StorePool};
 use crate::typed::{Handlers, IntoOutcome, Job};
 
 pub use endpoint::Endpoint;
@@ -67,6 +67,7 @@ pub struct Agent<H = Handlers, const JOBS: usize = 1, T = Endpoint> {
     thing: String,
     transport: T,
     records: Option<records::Place>,
+    pool: Option<StorePool>,
     boot: Option<BootId>,
     configure: Vec<Configure>,
     around: Surroundings,
@@ -91,6 +92,7 @@ impl<T: Transport> Agent<Handlers, 1, T> {
             thing: thing.into(),
             transport,
             records: None,
+            pool: None,
             boot: None,
             configure: Vec::new(),
             around: Surroundings {
@@ -152,6 +154,14 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
         self
     }
 
+    /// Works on its records with the threads of this pool instead of one of its own, for a program
+    /// with many agents.
+    #[must_use]
+    pub fn store_on(mut self, pool: &StorePool) -> Self {
+        self.pool = Some(pool.clone());
+        self
+    }
+
     /// The identity of this boot, for demonstrations and tests. Without it,
     /// [`BootId::present`].
     #[must_use]
@@ -176,7 +186,8 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
         self
     }
 
-    /// How many jobs run at a time, 1 to 32; one unless said otherwise.
+    /// How many jobs run at a time, 1 to 32; one unless said otherwise. The service shows a thing
+    /// ten of its jobs at a time, so more than ten slots help only to finish old ones.
     #[must_use]
     pub fn jobs<const MORE: usize>(self) -> Agent<H, MORE, T> {
         self.with_handlers(|handlers| handlers)
@@ -235,6 +246,7 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
             thing: self.thing,
             transport: self.transport,
             records: self.records,
+            pool: self.pool,
             boot: self.boot,
             configure: self.configure,
             around: self.around,
@@ -300,7 +312,7 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
         let place = self
             .records
             .unwrap_or_else(|| records::Place::Dir(PathBuf::from(STATE_ROOT).join(&self.thing)));
-        let store = records::open(place).await?;
+        let store = records::open(place, self.pool.as_ref()).await?;
         let link = self.transport.open(&self.thing, entropy)?;
         tracing::info!(thing = %self.thing, jobs = JOBS, "agent starts");
         driver::drive::<H, JOBS>(

@@ -27,7 +27,9 @@
 //!   closures; any [`JobHandler`] works too, also one that runs on a board.
 //! * [`Reboot`]: how the machine is reset when a job asks for it.
 //! * [`Metrics`]: counters to watch; [`Happening`]: what a journal is made of.
-//! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it.
+//! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it;
+//!   [`link::borrowed`], the connection that a program already has; [`link::hub`], many agents on
+//!   one connection.
 //! * `HttpsEndpoint` and `link::https`, with the feature `https`: the same over the HTTPS data plane,
 //!   for devices without MQTT.
 //! * [`store`]: the durable records of the agent, as files.

@@ -14,12 +14,18 @@
 //!    then publishes the requests whose answers it wants to see.
 
 mod backoff;
+pub mod borrowed;
 mod either;
 mod error;
 #[cfg(feature = "https")]
 pub mod https;
+pub mod hub;
+mod kicks;
+mod mailbox;
+mod notices;
 mod options;
 pub mod rumqtt;
+mod things;
 mod tls;
 
 use std::future::Future;

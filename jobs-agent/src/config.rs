@@ -9,7 +9,10 @@ use agent_std::Unclaimed;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::{policy::StepPolicy, push::PushPolicy, update::UpdatePolicy};
+use crate::{
+    logs::LogPolicy, policy::StepPolicy, push::PushPolicy, signed::SignedPolicy,
+    update::UpdatePolicy,
+};
 
 mod transport;
 
@@ -103,6 +106,12 @@ pub struct Config {
     /// What `update` jobs may update.
     #[serde(default)]
     pub update: UpdatePolicy,
+    /// Which logs `log_upload` jobs may ask for.
+    #[serde(default)]
+    pub log_upload: LogPolicy,
+    /// Whose documents are done.
+    #[serde(default)]
+    pub signed_documents: SignedPolicy,
 }
 
 /// What happens to a job that nothing here claims.
@@ -258,6 +267,9 @@ impl Config {
         if let Err(text) = self.steps.limits.check() {
             return wrong(&format!("`steps.limits.{text}"));
         }
+        if let Err(text) = self.log_upload.check() {
+            return wrong(&format!("`log_upload.{text}"));
+        }
         if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }
@@ -265,6 +277,18 @@ impl Config {
             return wrong(&format!("`thing`: {error}"));
         }
         self.check_transport()
+    }
+
+    /// File that the running agent has locked.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("lock")
+    }
+
+    /// File of the versions that were installed.
+    #[must_use]
+    pub fn versions(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("versions.json")
     }
 
     /// Folder of the job records.

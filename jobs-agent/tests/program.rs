@@ -399,3 +399,73 @@ async fn manual_pages_and_completions_are_made_from_the_command_line() {
         assert!(dir.join(name).exists(), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_folder_touches_nothing_in_it() {
+    let gateway = Gateway::new("").await;
+    gateway.handler("good.sh", "exit 0");
+    let agent = gateway.agent();
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    // What the first one could still ask for, and what looks old enough to be tidied up.
+    let left = gateway.room.path("state").join(THING).join("steps/old.0");
+    fs::create_dir(&left).unwrap();
+    let folder = fs::File::open(&left).unwrap();
+    folder
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let second = gateway.output(&["run"]).await;
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        !second.status.success() && said.contains("another agent uses"),
+        "{said}"
+    );
+    assert!(left.exists(), "tidied up by the second agent");
+    let journal = gateway.says(&["explain"]).await;
+    assert_eq!(journal.matches(" started").count(), 1, "{journal}");
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn where_keys_are_configured_only_what_was_signed_is_done() {
+    let gateway = Gateway::new("[signed_documents]\nkeys = [\"KEY\"]").await;
+    let public = gateway.room.path("jobs.pub");
+    let config = gateway.room.path("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("KEY", public.to_str().unwrap())).unwrap();
+    let (key, document) = (gateway.room.path("jobs.key"), gateway.room.path("d.json"));
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(&key, pair.serialize_pem()).unwrap();
+    fs::write(&public, pair.public_key_pem()).unwrap();
+    gateway.handler("good.sh", "echo x >> done");
+    fs::write(&document, job("good.sh").to_string()).unwrap();
+    let sign = async |more: &[&str]| -> Value {
+        let (key, document) = (key.to_str().unwrap(), document.to_str().unwrap());
+        let mut arguments = vec!["sign-document", "--key", key];
+        arguments.extend(more);
+        arguments.push(document);
+        serde_json::from_str(&gateway.says(&arguments).await).unwrap()
+    };
+    let good = sign(&["--thing", THING, "--job-id", "good", "--valid-for", "1h"]).await;
+    let other = sign(&["--thing", "pump-18"]).await;
+    fs::write(&document, good.to_string()).unwrap();
+    let said = gateway
+        .says(&["validate-document", document.to_str().unwrap()])
+        .await;
+    assert!(
+        said.starts_with("signed by a key of this device\n1. \"good.sh\""),
+        "{said}"
+    );
+    let agent = gateway.agent();
+    gateway.create("good", &good);
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    // The same document again, as another job.
+    gateway.create("again", &good);
+    gateway.create("other", &other);
+    gateway.create("plain", &job("good.sh"));
+    for id in ["again", "other", "plain"] {
+        gateway.until(id, ExecutionStatus::Rejected).await;
+    }
+    assert_eq!(gateway.room.read("done"), "x\n");
+    terminate(agent).await;
+}

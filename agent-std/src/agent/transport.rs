@@ -6,8 +6,8 @@ use super::Endpoint;
 use crate::link::rumqtt::RumqttLink;
 use crate::link::{ConfigError, Either, Link};
 
-/// How an agent comes to its [`Link`]: an [`Endpoint`] makes a connection of the agent's own, and
-/// every link is a transport itself.
+/// How an agent comes to its [`Link`]: an [`Endpoint`] makes a connection of the agent's own, a
+/// [`Hub`](crate::link::hub::Hub) shares one among agents, and every link is a transport itself.
 pub trait Transport: Send {
     /// The link it comes to.
     type Link: Link;

@@ -46,6 +46,15 @@ pub enum ConfigError {
         /// What the parser or rustls said.
         cause: String,
     },
+    /// One thing more than may share a connection.
+    #[error(
+        "{things_max} things share this connection, and no more may: AWS IoT takes 50 \
+         subscriptions on a connection, two for each thing. Give the others another hub"
+    )]
+    HubFull {
+        /// Things that may share it.
+        things_max: usize,
+    },
     /// A value is out of the range MQTT or AWS IoT allows.
     #[error("{what}")]
     BadValue {
@@ -147,6 +156,18 @@ pub enum LinkError {
         /// What was wrong.
         cause: String,
     },
+    /// The agent did not take its messages from a connection that it shares, and has missed some.
+    #[error(
+        "more than {held} messages waited for the agent, and some are lost: asking again. A handler \
+         that blocks its thread does this: put such work into spawn_blocking"
+    )]
+    Overrun {
+        /// Messages that are held.
+        held: usize,
+    },
+    /// The program that lent its connection took it back.
+    #[error("the program ended the connection that it had lent: lend another one to a new agent")]
+    Withdrawn,
     /// The service refuses an action for good: HTTP status 401 or 403, or a certificate it does not
     /// take.
     #[error(
@@ -190,13 +211,14 @@ impl LinkError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Identity { .. } | Self::Denied { .. } | Self::Closed => true,
+            Self::Identity { .. } | Self::Denied { .. } | Self::Withdrawn | Self::Closed => true,
             Self::Refused { reason } => *reason != RefusedReason::Unavailable,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
             | Self::PeerClosed { .. }
             | Self::Kicked { .. }
             | Self::PeerSilent
+            | Self::Overrun { .. }
             | Self::Throttled { .. }
             | Self::NotJobs { .. }
             | Self::NoAnswer { .. }
