@@ -332,7 +332,7 @@ async fn the_doctor_names_what_is_wrong() {
     for (config, words) in [
         (elsewhere("missing.pem"), "FAIL ca:"),
         (elsewhere("config.toml"), "holds no certificate"),
-        (elsewhere("other.pem"), "TLS with the broker failed"),
+        (elsewhere("other.pem"), "TLS with the service failed"),
         (good.replace("thing =", "thong ="), "FAIL configuration:"),
         (
             good.replace("port = ", "port = 1 # "),
