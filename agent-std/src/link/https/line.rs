@@ -158,7 +158,6 @@ impl Line {
         })
     }
 
-
     async fn exchange(
         &mut self,
         request: &Request,
