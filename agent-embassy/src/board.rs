@@ -4,7 +4,6 @@ use jobs_agent_core::{Boot, BootId};
 
 use crate::{
     backoff::mix,
-    fmt::Shown,
     store::{RecordStore, StoreErrorKind, StoreFault},
 };
 
@@ -48,59 +47,68 @@ const COUNT_LEN: usize = 8;
 /// # Cancel safety
 /// Dropped, it may or may not have counted; call it again.
 pub async fn start_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S::Error> {
-    let mut bytes = [0; COUNT_LEN];
-    let counted = match store.load(BOOT_SLOT, &mut bytes).await {
-        Ok(Some(COUNT_LEN)) => u64::from_le_bytes(bytes),
-        // What is there is no count.
-        Ok(_) => 0,
-        Err(error) if error.kind() == StoreErrorKind::TooLong => 0,
-        Err(error) => {
-            emptied(store, error).await?;
-            0
-        }
-    };
-    let count = counted.wrapping_add(1);
-    if let Err(error) = store.save(BOOT_SLOT, &count.to_le_bytes()).await {
-        // Damage can show only when something is written.
-        emptied(store, error).await?;
-        store.save(BOOT_SLOT, &count.to_le_bytes()).await?;
-    }
-    Ok(boot_of(count, noise))
+    apart!(count_boot(store, noise))
 }
 
-/// Empties a store that is damaged; any other error is passed on.
-async fn emptied<S: RecordStore>(store: &mut S, error: S::Error) -> Result<(), S::Error> {
-    if error.kind() != StoreErrorKind::Corrupted {
-        return Err(error);
+async fn count_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S::Error> {
+    let mut bytes = [0; COUNT_LEN];
+    let mut is_damaged = false;
+    match store.load(BOOT_SLOT, &mut bytes).await {
+        Ok(COUNT_LEN) => {}
+        // What is there is no count.
+        Ok(_) => bytes = [0; COUNT_LEN],
+        Err(error) => match error.kind() {
+            StoreErrorKind::Other => return Err(error),
+            StoreErrorKind::TooLong => {}
+            StoreErrorKind::Corrupted => is_damaged = true,
+        },
+    }
+    let count = u64::from_le_bytes(bytes).wrapping_add(1);
+    let boot = boot_of(count, noise);
+    keep(store, &boot, BOOT_SLOT, &count.to_le_bytes(), is_damaged).await?;
+    Ok(boot)
+}
+
+/// Makes a record durable, or its absence if it is empty. A store that is damaged is emptied
+/// first; damage can show only when something is written.
+///
+/// An emptied store is given the count of boots again: begun anew, it would make a later boot look
+/// like an earlier one.
+pub(crate) async fn keep<S: RecordStore>(
+    store: &mut S,
+    boot: &Boot,
+    slot: u8,
+    record: &[u8],
+    is_damaged: bool,
+) -> Result<(), S::Error> {
+    if !is_damaged {
+        let saved = store.save(slot, record).await;
+        if !matches!(&saved, Err(error) if error.kind() == StoreErrorKind::Corrupted) {
+            return saved;
+        }
     }
     error!("the record store is damaged: emptied, the service offers the jobs again");
-    store.reset().await
-}
-
-/// Empties a damaged store in the middle of this boot, and keeps the count: begun anew, it would
-/// make a later boot look like an earlier one.
-pub(crate) async fn empty<S: RecordStore>(store: &mut S, boot: &Boot) -> Result<(), S::Error> {
     store.reset().await?;
-    if let Some(count) = boot.id.0.first_chunk::<COUNT_LEN>()
-        && let Err(error) = store.save(BOOT_SLOT, count).await
-    {
-        // The store works as far as jobs need it; the worst is a boot that is counted twice.
-        error!("the count of boots was not kept: {}", Shown(&error));
+    let count = boot.id.0.first_chunk::<COUNT_LEN>();
+    let mut saved = Ok(());
+    for (slot, record) in [
+        (BOOT_SLOT, count.map_or(record, |count| count)),
+        (slot, record),
+    ] {
+        // Without the count the store works as far as jobs need it; the worst is a boot that is
+        // counted twice.
+        saved = store.save(slot, record).await;
     }
-    Ok(())
+    saved
 }
 
 /// The identity of boot number `count`.
 fn boot_of(count: u64, noise: u64) -> Boot {
     let entropy = mix(mix(noise) ^ count);
     let mut id = [0; 16];
-    let parts = count
-        .to_le_bytes()
-        .into_iter()
-        .chain(mix(entropy).to_le_bytes());
-    for (place, byte) in id.iter_mut().zip(parts) {
-        *place = byte;
-    }
+    let (counted, mixed) = id.split_at_mut(COUNT_LEN);
+    counted.copy_from_slice(&count.to_le_bytes());
+    mixed.copy_from_slice(&mix(entropy).to_le_bytes());
     Boot {
         id: BootId(id),
         entropy,

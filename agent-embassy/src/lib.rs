@@ -63,6 +63,8 @@
 extern crate std;
 
 #[macro_use]
+mod apart;
+#[macro_use]
 mod fmt;
 
 mod backoff;
@@ -76,6 +78,7 @@ mod resources;
 mod restore;
 mod runner;
 mod store;
+mod work;
 
 pub use board::{BOOT_SLOT, Board, ResetFailed, start_boot};
 pub use jobs_agent_core::{

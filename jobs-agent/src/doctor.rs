@@ -6,11 +6,10 @@ mod probe;
 
 use std::{fmt, path::Path, time::Duration};
 
-use agent_std::link::{Identity, Pem};
 use tokio::time::sleep;
 
 use crate::{
-    config::{Config, ConfigFault},
+    config::{Config, ConfigFault, TransportKind},
     identity::Pair,
 };
 
@@ -98,17 +97,11 @@ const TRY_PAUSE: Duration = Duration::from_secs(1);
 /// # Cancel safety
 /// Nothing is changed anywhere, so it can be dropped at any time.
 pub async fn works_with(config: &Config, pair: &Pair) -> Result<(), String> {
-    let mut options = config.link();
-    if let Some(tls) = &mut options.tls {
-        tls.identity = Some(Identity {
-            certificate: Pem::Bytes(pair.pem().to_vec()),
-            key: Pem::Bytes(pair.pem().to_vec()),
-        });
-    }
+    let config = config.with_pair(pair.clone());
     let mut tried = 0;
     loop {
         let mut report = Report::default();
-        probe::examine_with(options.clone(), config, true, &mut report).await;
+        probe::examine(&config, true, &mut report).await;
         let bad = report.checks.iter().find(|c| c.verdict == Verdict::Bad);
         let Some(bad) = bad else {
             return Ok(());
@@ -152,12 +145,13 @@ pub async fn examine(
             "not looked at, as was wished",
         );
     } else if report.is_well() {
-        if client_id.is_none() && files::agent_runs(&config) {
+        let shared = config.transport == TransportKind::Mqtt && client_id.is_none();
+        if shared && files::agent_runs(&config) {
             let words = "the agent runs under this client id, and a second connection would end its \
                          own: stop it, or give --client-id";
             report.add("connection", Verdict::Skipped, words);
         } else {
-            probe::examine(&config, &mut report).await;
+            probe::examine(&config, false, &mut report).await;
         }
     } else {
         report.add(
