@@ -26,6 +26,7 @@ impl Gateway {
     async fn new(more: &str) -> Self {
         let options = Options {
             mqtts: Some(([127, 0, 0, 1], 0).into()),
+            data_https: Some(([127, 0, 0, 1], 0).into()),
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
@@ -52,6 +53,17 @@ impl Gateway {
         );
         fs::write(room.path("config.toml"), config).unwrap();
         Self { emulator, room }
+    }
+
+    /// The same gateway over HTTPS, with `more` in its configuration.
+    async fn over_https(more: &str) -> Self {
+        let gateway = Self::new(&format!("transport = \"https\"\n{more}")).await;
+        let port = |at: Option<std::net::SocketAddr>| format!("port = {}\n", at.unwrap().port());
+        let mqtts = port(gateway.emulator.mqtts_addr());
+        let https = port(gateway.emulator.data_https_addr());
+        let config = gateway.room.read("config.toml").replace(&mqtts, &https);
+        fs::write(gateway.room.path("config.toml"), config).unwrap();
+        gateway
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -247,6 +259,56 @@ async fn the_doctor_finds_a_sound_device_sound_and_prints_its_policy() {
 }
 
 #[tokio::test]
+async fn over_https_it_does_jobs_and_the_doctor_looks_beside_it() {
+    let gateway = Gateway::over_https("poll_interval_s = 1").await;
+    gateway.handler("good.sh", "exit 0");
+    let agent = gateway.agent();
+    gateway.create("good", &job("good.sh"));
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    let said = gateway.says(&["doctor"]).await;
+    let port = gateway.emulator.data_https_addr().unwrap().port();
+    for words in [
+        &format!("ok   connection: HTTPS to 127.0.0.1:{port}"),
+        "ok   iotjobsdata:GetPendingJobExecutions thing/pump-17: answered (accepted)",
+        "ok   iotjobsdata:DescribeJobExecution thing/pump-17: answered (ResourceNotFound)",
+        "ok   iotjobsdata:UpdateJobExecution thing/pump-17: answered (ResourceNotFound)",
+        "\"Resource\": \"arn:aws:iot:REGION:ACCOUNT:thing/pump-17\"",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(
+        !said.contains("FAIL") && !said.contains("iot:Connect"),
+        "{said}"
+    );
+    terminate(agent).await;
+    assert!(gateway.emulator.connected().is_empty());
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_is_denied_over_https() {
+    let gateway = Gateway::over_https("").await;
+    let (certificate, key) = gateway
+        .emulator
+        .issue_certificate("other")
+        .unwrap()
+        .unwrap();
+    let pki = gateway.emulator.pki().unwrap();
+    fs::write(gateway.room.path("cert.pem"), certificate).unwrap();
+    fs::write(gateway.room.path("key.pem"), key).unwrap();
+    let config = gateway.room.read("config.toml");
+    let own = format!("{:?}", gateway.room.path("cert.pem"));
+    fs::write(
+        gateway.room.path("config.toml"),
+        config.replace(&format!("{:?}", pki.cert), &own),
+    )
+    .unwrap();
+    let output = gateway.output(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let words = "FAIL connection: the service denied iotjobsdata:GetPendingJobExecutions";
+    assert!(!output.status.success() && said.contains(words), "{said}");
+}
+
+#[tokio::test]
 async fn the_doctor_does_not_push_a_running_agent_out() {
     let gateway = Gateway::new("").await;
     gateway.handler("good.sh", "exit 0");
@@ -270,7 +332,7 @@ async fn the_doctor_names_what_is_wrong() {
     for (config, words) in [
         (elsewhere("missing.pem"), "FAIL ca:"),
         (elsewhere("config.toml"), "holds no certificate"),
-        (elsewhere("other.pem"), "TLS with the broker failed"),
+        (elsewhere("other.pem"), "TLS with the service failed"),
         (good.replace("thing =", "thong ="), "FAIL configuration:"),
         (
             good.replace("port = ", "port = 1 # "),
@@ -336,4 +398,74 @@ async fn manual_pages_and_completions_are_made_from_the_command_line() {
     ] {
         assert!(dir.join(name).exists(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_folder_touches_nothing_in_it() {
+    let gateway = Gateway::new("").await;
+    gateway.handler("good.sh", "exit 0");
+    let agent = gateway.agent();
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    // What the first one could still ask for, and what looks old enough to be tidied up.
+    let left = gateway.room.path("state").join(THING).join("steps/old.0");
+    fs::create_dir(&left).unwrap();
+    let folder = fs::File::open(&left).unwrap();
+    folder
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let second = gateway.output(&["run"]).await;
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        !second.status.success() && said.contains("another agent uses"),
+        "{said}"
+    );
+    assert!(left.exists(), "tidied up by the second agent");
+    let journal = gateway.says(&["explain"]).await;
+    assert_eq!(journal.matches(" started").count(), 1, "{journal}");
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn where_keys_are_configured_only_what_was_signed_is_done() {
+    let gateway = Gateway::new("[signed_documents]\nkeys = [\"KEY\"]").await;
+    let public = gateway.room.path("jobs.pub");
+    let config = gateway.room.path("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("KEY", public.to_str().unwrap())).unwrap();
+    let (key, document) = (gateway.room.path("jobs.key"), gateway.room.path("d.json"));
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(&key, pair.serialize_pem()).unwrap();
+    fs::write(&public, pair.public_key_pem()).unwrap();
+    gateway.handler("good.sh", "echo x >> done");
+    fs::write(&document, job("good.sh").to_string()).unwrap();
+    let sign = async |more: &[&str]| -> Value {
+        let (key, document) = (key.to_str().unwrap(), document.to_str().unwrap());
+        let mut arguments = vec!["sign-document", "--key", key];
+        arguments.extend(more);
+        arguments.push(document);
+        serde_json::from_str(&gateway.says(&arguments).await).unwrap()
+    };
+    let good = sign(&["--thing", THING, "--job-id", "good", "--valid-for", "1h"]).await;
+    let other = sign(&["--thing", "pump-18"]).await;
+    fs::write(&document, good.to_string()).unwrap();
+    let said = gateway
+        .says(&["validate-document", document.to_str().unwrap()])
+        .await;
+    assert!(
+        said.starts_with("signed by a key of this device\n1. \"good.sh\""),
+        "{said}"
+    );
+    let agent = gateway.agent();
+    gateway.create("good", &good);
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    // The same document again, as another job.
+    gateway.create("again", &good);
+    gateway.create("other", &other);
+    gateway.create("plain", &job("good.sh"));
+    for id in ["again", "other", "plain"] {
+        gateway.until(id, ExecutionStatus::Rejected).await;
+    }
+    assert_eq!(gateway.room.read("done"), "x\n");
+    terminate(agent).await;
 }

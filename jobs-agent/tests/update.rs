@@ -4,14 +4,17 @@ mod support;
 
 use std::{fs, sync::Mutex};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jobs_agent::{
+    download::Sha256Digest,
     policy::DownloadPolicy,
-    update::{Target, Update, UpdatePolicy},
+    update::{Target, Update, UpdatePolicy, statement},
 };
 use jobs_agent_core::{
     Attempt, Checkpoint, JobHandler, JobPort, OperationTag, Outcome, Progress, Refusal, StopReason,
     Stopped,
 };
+use rcgen::SigningKey;
 use sha2::{Digest, Sha256};
 use support::{Port, Room, offer, soon, steps, until};
 use tokio::{
@@ -67,6 +70,8 @@ impl World {
             roll_back: word(back),
             keys: Vec::new(),
             timeout_s: 30,
+            download_timeout_s: 30,
+            allow_older: false,
         };
         let digest = Sha256::digest(IMAGE.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -91,7 +96,8 @@ impl World {
                 ..DownloadPolicy::default()
             },
         };
-        Update::new(policy, steps(), self.room.path("steps")).unwrap()
+        let versions = self.room.path("versions");
+        Update::new(policy, steps(), self.room.path("steps"), versions).unwrap()
     }
 
     async fn run(&self, resuming: bool) -> Outcome {
@@ -328,5 +334,64 @@ async fn a_download_that_failed_leaves_no_part_of_itself() {
     world.document.replace_range(from..to, &url);
     let outcome = world.run(false).await;
     assert!(reason(&outcome).contains("room"), "{outcome:?}");
+    assert_eq!(fs::read_dir(world.room.path("updates")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_older_version_with_a_good_signature_is_refused_unless_it_is_allowed() {
+    let mut world = World::new().await;
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(world.room.path("key.pub"), pair.public_key_pem()).unwrap();
+    world.target.keys = vec![world.room.path("key.pub")];
+    let unsigned = world.document.clone();
+    let signed = |world: &mut World, version: &str| {
+        let digest = Sha256::digest(IMAGE.as_bytes()).into();
+        let text = statement("system", version, Sha256Digest(digest));
+        let signature = STANDARD.encode(pair.sign(text.as_bytes()).unwrap());
+        let document = unsigned.replace("1.1.0", version);
+        let document = document.strip_suffix('}').unwrap();
+        world.document = format!("{document},\"signature\":\"{signature}\"}}");
+    };
+    signed(&mut world, "1.10.0");
+    let outcome = world.run(false).await;
+    assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+    signed(&mut world, "1.9.0");
+    // A life later: what was installed is remembered on the disk.
+    let offered = |world: &World| {
+        let update = world.update();
+        let planned = update.plan(&offer(world.document.as_bytes(), false));
+        planned.err().map(|refusal| format!("{refusal:?}"))
+    };
+    let refusal = offered(&world).unwrap();
+    assert!(refusal.contains("older than 1.10.0"), "{refusal}");
+    world.target.allow_older = true;
+    assert_eq!(offered(&world), None);
+    world.target.allow_older = false;
+    for not_older in ["1.10.0", "1.11.0"] {
+        signed(&mut world, not_older);
+        assert_eq!(offered(&world), None, "{not_older}");
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_never_ends_is_given_up() {
+    let mut world = World::new().await;
+    world.target.download_timeout_s = 1;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/f", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4_096]).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        // Never silent for long enough to count as broken.
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let from = world.document.find("http://").unwrap();
+    let to = from + world.document[from..].find('"').unwrap();
+    world.document.replace_range(from..to, &url);
+    let outcome = world.run(false).await;
+    assert!(reason(&outcome).contains("longer than 1 s"), "{outcome:?}");
     assert_eq!(fs::read_dir(world.room.path("updates")).unwrap().count(), 0);
 }

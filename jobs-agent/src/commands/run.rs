@@ -1,24 +1,24 @@
 //! `run`: the agent.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     io::{self, IsTerminal},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
-use agent_std::{Agent, AgentError, Happening, JobHandler, SystemReboot};
+use agent_std::{
+    Agent, AgentError, Happening, JobHandler, SystemReboot, Transport, store::StoreError,
+};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
-    push::ConfigPush,
-    runner::StepRunner,
     step::Steps,
     supervise::{Folder, Found, THIS_PROGRAM},
-    update::{KeyFault, Update},
+    update::KeyFault,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,7 @@ use super::complain;
 /// the supervisor still has to drain, sweep and write.
 const STOP_MARGIN_MS: u64 = 7_000;
 
-/// How long a command of an update may take to end after SIGTERM, seconds.
+/// How long a command of an update, or a check, may take to end after SIGTERM, seconds.
 const HOOK_GRACE_S: u64 = 5;
 
 /// Commands of an update, one after the other: install, self-test, roll back.
@@ -93,6 +93,14 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .create(folder)
             .map_err(state)?;
     }
+    // Before anything is looked at or tidied up: it may be another agent's.
+    let _lock = lock(&config).map_err(|error| match error {
+        TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
+            dir: config.records(),
+        })
+        .into(),
+        TryLockError::Error(source) => state(source),
+    })?;
     let records = super::status::records(&config.records()).map_err(|source| RunError::State {
         path: config.records().display().to_string(),
         source,
@@ -109,12 +117,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers {
-        update: Update::new(config.update.clone(), steps.clone(), &folders)?,
-        steps: StepRunner::new(config.steps.clone(), steps, &folders),
-        push: ConfigPush::new(config.config_push.clone()),
-        journal: journal.clone(),
-    };
+    let handlers = Handlers::new(&config, &steps, journal.clone())?;
     let ended = match config.jobs {
         2 => drive::<2>(&config, handlers, &journal).await,
         4 => drive::<4>(&config, handlers, &journal).await,
@@ -127,6 +130,20 @@ async fn serve(config: Config) -> Result<(), RunError> {
     drop(journal);
     writing.finish();
     ended
+}
+
+/// Makes this process the only one that works in the state folder of the thing. The kernel lets go
+/// of it with the process.
+fn lock(config: &Config) -> Result<File, TryLockError> {
+    let lock = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(config.lock())
+        .map_err(TryLockError::Error)?;
+    lock.try_lock()?;
+    Ok(lock)
 }
 
 async fn drive<const JOBS: usize>(
@@ -173,11 +190,11 @@ fn stop_grace_ms(config: &Config) -> u64 {
         let one = limit_ms(target.timeout_s.saturating_add(HOOK_GRACE_S));
         one.saturating_mul(UPDATE_COMMANDS)
     });
-    updates.fold(limit_ms(config.steps.grace_s), u64::max)
+    updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
 }
 
-async fn until_shutdown<H: JobHandler, const JOBS: usize>(
-    agent: Agent<H, JOBS>,
+async fn until_shutdown<H: JobHandler, const JOBS: usize, T: Transport>(
+    agent: Agent<H, JOBS, T>,
 ) -> Result<(), RunError> {
     // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
     notify(&[NotifyState::Ready]);
@@ -288,7 +305,7 @@ mod tests {
         }
         for name in ["mine.0", "gone.0"] {
             // Made before the clock of this machine was set, so it looks years old.
-            let folder = fs::File::open(dir.path().join(name)).unwrap();
+            let folder = File::open(dir.path().join(name)).unwrap();
             folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
         tidy(dir.path(), &["mine".to_owned()]);

@@ -1,16 +1,14 @@
 //! The agent against the emulator: what becomes of a job.
 
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::world::{self, World, start, until};
 use agent_std::{Handlers, Job, Outcome, Unclaimed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use world::{World, start, until};
 
 #[derive(Deserialize)]
 struct Blink {

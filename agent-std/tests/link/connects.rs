@@ -1,12 +1,12 @@
 //! How the link connects, notices trouble and explains it, told against a scripted broker.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{
+    self, Broker, CONNECT, PINGREQ, PUBACK, connected, disconnected, message, options,
+};
 use agent_std::link::rumqtt::RumqttLink;
 use agent_std::link::{LinkError, RefusedReason};
-use support::{Broker, CONNECT, PINGREQ, PUBACK, connected, disconnected, message, options};
 
 #[tokio::test]
 async fn a_slow_connack_is_waited_for() {

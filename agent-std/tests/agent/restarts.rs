@@ -1,7 +1,5 @@
 //! The agent against the emulator: what survives when it ends, in order or not.
 
-mod world;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::world::{World, soon, start, until};
 use agent_std::boot::BootId;
 use agent_std::store::{MemoryStore, RecordStore, StoreError};
 use agent_std::{
@@ -17,7 +16,6 @@ use agent_std::{
 use jobs_emulator::{Cut, Faults};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use world::{World, soon, start, until};
 
 /// What the handlers of a test saw, in order.
 #[derive(Clone, Default)]

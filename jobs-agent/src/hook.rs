@@ -1,12 +1,11 @@
-//! The commands of a target.
+//! Commands of the operator's own that belong to an update or a configuration file.
 
 use std::{io, path::Path};
 
-use super::UpdatePlan;
 use crate::{
     saved::start,
-    step::Steps,
-    supervise::{Folder, Leftovers, Limits, Spec},
+    step::{StepFault, Steps},
+    supervise::{Folder, Leftovers, Limits, Spec, StepResult},
 };
 
 /// How long a command may take to end after SIGTERM, milliseconds.
@@ -20,23 +19,27 @@ const LINE_LEN_MAX: usize = 120;
 
 /// What the supervisor has to do. Commands are the operator's own, so nothing is taken from them
 /// but their environment.
-pub(super) fn spec(program: &str, args: &[String], plan: &UpdatePlan, job_id: &str) -> Spec {
-    let var = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+pub(crate) fn spec(
+    program: &str,
+    args: &[String],
+    more_env: &[(&str, &str)],
+    limit_s: u64,
+) -> Spec {
+    let var = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let base = [
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+        ("LANG", "C.UTF-8"),
+    ];
     Spec {
         program: program.into(),
         args: args.to_vec(),
-        env: vec![
-            var(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
-            var("LANG", "C.UTF-8"),
-            var("JOBS_AGENT_JOB_ID", job_id),
-            var("JOBS_AGENT_VERSION", &plan.version),
-        ],
+        env: base.iter().chain(more_env).map(var).collect(),
         working_dir: "/".into(),
         user: None,
-        limit_ms: plan.target.timeout_s.saturating_mul(1_000),
+        limit_ms: limit_s.saturating_mul(1_000),
         grace_ms: GRACE_MS,
         drain_ms: DRAIN_MS,
         leftovers: Leftovers::Keep,
@@ -49,8 +52,26 @@ pub(super) fn spec(program: &str, args: &[String], plan: &UpdatePlan, job_id: &s
     }
 }
 
+/// Runs one to its end. One of which nobody knows how far it came is run again.
+///
+/// # Errors
+/// [`StepFault`]
+pub(crate) async fn run(
+    steps: &Steps,
+    folder: &Folder,
+    spec: &Spec,
+) -> Result<StepResult, StepFault> {
+    match steps.run(folder, spec).await {
+        Err(StepFault::Interrupted) => {
+            folder.remove()?;
+            steps.run(folder, spec).await
+        }
+        other => other,
+    }
+}
+
 /// The last line of an output, ready to stand behind a reason.
-pub(super) fn last_line(output: &str) -> String {
+pub(crate) fn last_line(output: &str) -> String {
     match output.lines().rev().find(|line| !line.trim().is_empty()) {
         Some(line) => format!(" ({})", start(line.trim(), LINE_LEN_MAX)),
         None => String::new(),
@@ -58,7 +79,7 @@ pub(super) fn last_line(output: &str) -> String {
 }
 
 /// Ends and removes what is left of a job's commands.
-pub(super) async fn clear(folders: &Path, job_id: &str) -> io::Result<()> {
+pub(crate) async fn clear(folders: &Path, job_id: &str) -> io::Result<()> {
     for folder in Folder::all_of(folders, job_id)? {
         Steps::stop(&folder).await?;
         folder.remove()?;

@@ -1,6 +1,18 @@
-use jobs_agent_core::{Attempt, Progress, StopReason, Stopped};
+//! Configuration files: replaced, checked, and taken back.
 
-use super::*;
+mod support;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use jobs_agent::push::{ConfigPush, OPERATION, PushPlan, PushPolicy, PushedFile};
+use jobs_agent_core::{
+    Attempt, Checkpoint, JobHandler, JobPort, OperationTag, Outcome, Progress, StopReason, Stopped,
+};
+use support::{alive, offer, soon, steps, until};
+use tempfile::TempDir;
+
+/// The first byte of a checkpoint.
+const FORMAT: u8 = 1;
 
 /// A port whose power is cut at the first checkpoint, if that is wanted.
 struct Port {
@@ -52,19 +64,47 @@ fn port() -> Port {
     }
 }
 
-fn plan(path: &Path, check: &[&str]) -> PushPlan {
-    PushPlan {
-        file: PushedFile {
-            path: path.to_owned(),
-            check: check.iter().map(|&word| word.to_owned()).collect(),
-            check_timeout_s: 5,
-        },
-        content: "new".into(),
+struct Push {
+    handler: ConfigPush,
+    plan: PushPlan,
+    folders: TempDir,
+}
+
+/// A push of "new" to `path`.
+fn push(path: &Path, check: &[&str], check_timeout_s: u64) -> Push {
+    let file = PushedFile {
+        path: path.to_owned(),
+        check: check.iter().map(|&word| word.to_owned()).collect(),
+        check_timeout_s,
+    };
+    let policy = PushPolicy {
+        files: BTreeMap::from([("c".to_owned(), file)]),
+    };
+    let folders = tempfile::tempdir().unwrap();
+    let handler = ConfigPush::new(policy, steps(), folders.path());
+    let document = br#"{"operation":"config_push","name":"c","content":"new"}"#;
+    let (_, plan) = handler.plan(&offer(document, false)).unwrap();
+    Push {
+        handler,
+        plan,
+        folders,
     }
 }
 
-async fn push(plan: PushPlan, port: &mut Port) -> Outcome {
-    ConfigPush::new(PushPolicy::default()).run(plan, port).await
+impl Push {
+    async fn run(&self, port: &mut Port) -> Outcome {
+        let outcome = soon(self.handler.run(self.plan.clone(), port)).await;
+        let left = fs::read_dir(self.folders.path()).unwrap().count();
+        assert_eq!(left, 0, "nothing is left of the check");
+        outcome
+    }
+
+    async fn resume(&self, port: &mut Port) -> Outcome {
+        let from = Checkpoint::new(&[FORMAT]).unwrap();
+        let tag = OperationTag::of(OPERATION);
+        let plan = Some(self.plan.clone());
+        soon(self.handler.resume(tag, &from, plan, port)).await
+    }
 }
 
 fn reason(outcome: &Outcome) -> &str {
@@ -81,7 +121,9 @@ async fn a_file_that_passes_its_check_is_replaced_and_keeps_its_mode() {
     let path = dir.path().join("c");
     fs::write(&path, "old").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    let outcome = push(plan(&path, &["/bin/grep", "-q", "new"]), &mut port()).await;
+    let outcome = push(&path, &["/bin/grep", "-q", "new"], 5)
+        .run(&mut port())
+        .await;
     assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     assert_eq!(
@@ -95,7 +137,9 @@ async fn a_file_that_fails_its_check_is_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c");
     fs::write(&path, "old").unwrap();
-    let outcome = push(plan(&path, &["/bin/grep", "-q", "old"]), &mut port()).await;
+    let outcome = push(&path, &["/bin/grep", "-q", "old"], 5)
+        .run(&mut port())
+        .await;
     assert!(
         reason(&outcome).contains("the old file is back"),
         "{outcome:?}"
@@ -107,7 +151,7 @@ async fn a_file_that_fails_its_check_is_taken_back() {
 async fn a_file_that_was_not_there_is_gone_again_after_a_refusal() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c");
-    push(plan(&path, &["/bin/false"]), &mut port()).await;
+    push(&path, &["/bin/false"], 5).run(&mut port()).await;
     assert!(!path.exists());
 }
 
@@ -121,7 +165,7 @@ async fn a_job_that_is_canceled_during_the_check_takes_the_file_back() {
         checkpoints: 0,
         attempt: 1,
     };
-    let outcome = push(plan(&path, &["/bin/sleep", "60"]), &mut port).await;
+    let outcome = push(&path, &["/bin/sleep", "60"], 30).run(&mut port).await;
     assert!(reason(&outcome).contains("Canceled"), "{outcome:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 }
@@ -131,16 +175,11 @@ async fn a_cut_after_the_roll_back_does_not_lose_the_old_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c");
     fs::write(&path, "old").unwrap();
-    let plan = plan(&path, &["/bin/false"]);
-    push(plan.clone(), &mut port()).await;
+    let push = push(&path, &["/bin/false"], 5);
+    push.run(&mut port()).await;
     // Rolled back, and the outcome was not yet durable: the job is resumed.
     for _ in 0..2 {
-        let pusher = ConfigPush::new(PushPolicy::default());
-        let from = Checkpoint::new(&[FORMAT]).unwrap();
-        let tag = OperationTag::of(OPERATION);
-        pusher
-            .resume(tag, &from, Some(plan.clone()), &mut port())
-            .await;
+        push.resume(&mut port()).await;
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     }
 }
@@ -152,7 +191,7 @@ async fn a_link_in_the_place_of_the_file_is_refused() {
     fs::write(&victim, "mine").unwrap();
     std::os::unix::fs::symlink(&victim, dir.path().join("c")).unwrap();
     let mut port = port();
-    let outcome = push(plan(&dir.path().join("c"), &[]), &mut port).await;
+    let outcome = push(&dir.path().join("c"), &[], 5).run(&mut port).await;
     assert!(reason(&outcome).contains("links are not followed"));
     assert_eq!(
         (
@@ -173,14 +212,8 @@ async fn a_file_whose_check_brings_the_device_down_each_time_is_taken_back_on_th
     port.attempt = 3;
     let seen = dir.path().join("seen");
     let text = format!("touch {}", seen.display());
-    let from = Checkpoint::new(&[FORMAT]).unwrap();
-    let outcome = ConfigPush::new(PushPolicy::default())
-        .resume(
-            OperationTag::of(OPERATION),
-            &from,
-            Some(plan(&path, &["/bin/sh", "-c", &text])),
-            &mut port,
-        )
+    let outcome = push(&path, &["/bin/sh", "-c", &text], 5)
+        .resume(&mut port)
         .await;
     assert!(reason(&outcome).contains("cut off 2 times"), "{outcome:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
@@ -206,14 +239,34 @@ async fn a_link_that_took_the_place_of_the_kept_file_is_not_read() {
         ),
     )
     .unwrap();
-    let outcome = push(
-        plan(&path, &["/bin/sh", swap.to_str().unwrap()]),
-        &mut port(),
-    )
-    .await;
+    let outcome = push(&path, &["/bin/sh", swap.to_str().unwrap()], 5)
+        .run(&mut port())
+        .await;
     assert!(
         reason(&outcome).contains("could not be put back"),
         "{outcome:?}"
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "new", "not the secret");
+}
+
+#[tokio::test]
+async fn a_check_that_takes_too_long_is_ended_with_everything_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c");
+    fs::write(&path, "old").unwrap();
+    // One that ignores what its group is told, and one that left the group.
+    let text = format!(
+        "cd {}; (trap '' TERM; sleep 1000) & echo $! > deaf; setsid sleep 1000 & \
+         echo $! > away; wait",
+        dir.path().display()
+    );
+    let outcome = push(&path, &["/bin/sh", "-c", &text], 1)
+        .run(&mut port())
+        .await;
+    assert!(reason(&outcome).contains("longer than 1 s"), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    for name in ["deaf", "away"] {
+        let pid = fs::read_to_string(dir.path().join(name)).unwrap();
+        until("its end", || !alive(&pid)).await;
+    }
 }

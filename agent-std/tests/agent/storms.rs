@@ -1,17 +1,15 @@
 //! The agent against the emulator over TLS, through bad connections, and what its log tells.
 
-mod world;
-
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::world::{THING, World, agent, start, until};
 use agent_std::{Agent, Endpoint, Job, Outcome};
 use jobs_emulator::model::Fault;
 use jobs_emulator::{Cut, Emulator, Faults, MessageFaults, Options};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
-use world::{THING, World, agent, start, until};
 
 /// Jobs of the storm; more than the slots, so that some wait in the queue meanwhile.
 const JOBS: usize = 8;

@@ -1,16 +1,14 @@
 //! Mutual TLS, told against a scripted broker with certificates made for each test.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Broker, CONNECT, Peer, connected, disconnected, options, soon};
 use agent_std::link::rumqtt::RumqttLink;
 use agent_std::link::{Alpn, ConfigError, Identity, Link, LinkError, LinkOptions, Pem, Qos, Tls};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use support::{Broker, CONNECT, Peer, connected, disconnected, options, soon};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;

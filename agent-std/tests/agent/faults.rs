@@ -1,15 +1,12 @@
 //! The agent among brokers, messages and neighbours that are not what they should be.
 
-mod support;
-mod world;
-
+use crate::support::Broker;
+use crate::world::{self, THING, World, agent, endpoint, soon, start, until};
 use agent_std::{Agent, AgentError, Checkpoint, JobHandler, JobPort, NoRoute, Outcome, RunPolicy};
 use jobs_agent_core::{Offer, OperationTag, Refusal};
 use jobs_emulator::model::{Audience, Message};
 use serde_json::{Value, json};
-use support::Broker;
 use tokio::net::TcpListener;
-use world::{THING, World, agent, endpoint, soon, start, until};
 
 /// A static handler, as it would run on a board too.
 #[derive(Clone, Copy)]

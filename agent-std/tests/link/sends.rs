@@ -1,10 +1,10 @@
 //! What happens to the things we send, told against a scripted broker.
 
-mod support;
-
+use crate::support::{
+    self, Broker, CONNECT, DISCONNECT, connected, disconnected, message, options, soon,
+};
 use agent_std::link::rumqtt::RumqttLink;
 use agent_std::link::{Link, LinkError, LinkEvent, Qos, SendError};
-use support::{Broker, CONNECT, DISCONNECT, connected, disconnected, message, options, soon};
 
 const TOPIC: &str = "$aws/things/gateway-1/jobs/$next/get";
 
