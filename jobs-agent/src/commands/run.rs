@@ -1,17 +1,19 @@
 //! `run`: the agent.
 
+mod rotation;
+
 use std::{
+    cell::Cell,
     fs::{self, File, TryLockError},
     io::{self, IsTerminal},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    pin::{Pin, pin},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
-use agent_std::{
-    Agent, AgentError, Happening, JobHandler, SystemReboot, Transport, store::StoreError,
-};
+use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
@@ -26,6 +28,7 @@ use tracing::{debug, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::complain;
+use rotation::Rotation;
 
 /// How much longer than a step's own time to stop the agent waits for its handler, milliseconds:
 /// the supervisor still has to drain, sweep and write.
@@ -101,14 +104,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         .into(),
         TryLockError::Error(source) => state(source),
     })?;
-    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
-        path: config.records().display().to_string(),
-        source,
-    })?;
-    let jobs: Vec<_> = records
-        .iter()
-        .map(|record| record.job_id.to_string())
-        .collect();
+    let jobs = recorded(&config)?;
     tidy(&folders, &jobs);
     let (journal, writing) =
         Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
@@ -117,19 +113,70 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers::new(&config, &steps, journal.clone())?;
-    let ended = match config.jobs {
-        2 => drive::<2>(&config, handlers, &journal).await,
-        4 => drive::<4>(&config, handlers, &journal).await,
-        8 => drive::<8>(&config, handlers, &journal).await,
-        16 => drive::<16>(&config, handlers, &journal).await,
-        // The configuration takes these five and no others.
-        _ => drive::<1>(&config, handlers, &journal).await,
+    let rotation = Rotation::of(&config);
+    let handlers = Handlers::new(&config, &steps, journal.clone(), rotation.again())?;
+    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
+    notify(&[NotifyState::Ready]);
+    let ended = tokio::select! {
+        ended = lives(&config, &handlers, &journal, rotation) => ended,
+        () = watchdog() => Ok(()),
     };
+    notify(&[NotifyState::Stopping]);
+    drop(handlers);
     journal.note(What::AgentEnded);
     drop(journal);
     writing.finish();
     ended
+}
+
+/// The jobs on their way.
+fn recorded(config: &Config) -> Result<Vec<String>, RunError> {
+    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+        path: config.records().display().to_string(),
+        source,
+    })?;
+    let jobs = records.iter().map(|record| record.job_id.to_string());
+    Ok(jobs.collect())
+}
+
+/// One agent after the other, until the end of the process: a new certificate wants a new one.
+async fn lives(
+    config: &Config,
+    handlers: &Handlers,
+    journal: &Journal,
+    mut rotation: Rotation,
+) -> Result<(), RunError> {
+    // One for all of them: a signal between two must not be missed.
+    let mut shutdown = pin!(shutdown());
+    loop {
+        let jobs = recorded(config)?;
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = rotation.prepare(config, &jobs) => {}
+        }
+        let handlers = handlers.clone();
+        let mut end = End {
+            shutdown: shutdown.as_mut(),
+            rotation: &mut rotation,
+        };
+        let again = match config.jobs {
+            2 => drive::<2>(config, handlers, journal, &mut end).await?,
+            4 => drive::<4>(config, handlers, journal, &mut end).await?,
+            8 => drive::<8>(config, handlers, journal, &mut end).await?,
+            16 => drive::<16>(config, handlers, journal, &mut end).await?,
+            // The configuration takes these five and no others.
+            _ => drive::<1>(config, handlers, journal, &mut end).await?,
+        };
+        if !again {
+            return Ok(());
+        }
+    }
+}
+
+/// What ends an agent.
+struct End<'e, S> {
+    shutdown: Pin<&'e mut S>,
+    rotation: &'e mut Rotation,
 }
 
 /// Makes this process the only one that works in the state folder of the thing. The kernel lets go
@@ -146,11 +193,14 @@ fn lock(config: &Config) -> Result<File, TryLockError> {
     Ok(lock)
 }
 
+/// One agent; answers whether there is to be another one.
 async fn drive<const JOBS: usize>(
     config: &Config,
     handlers: Handlers,
     journal: &Journal,
-) -> Result<(), RunError> {
+    end: &mut End<'_, impl Future<Output = ()>>,
+) -> Result<bool, RunError> {
+    let watched = end.rotation.observer();
     let (unclaimed, interval) = (config.unclaimed, config.progress_interval_ms);
     let attempts = config.attempts_max;
     let noted = journal.clone();
@@ -171,13 +221,22 @@ async fn drive<const JOBS: usize>(
         })
         .observe(move |what| {
             tell_systemd(what);
+            watched.tell(what);
             if let Some(what) = What::of(what) {
                 noted.note(what);
             }
         })
         .jobs::<JOBS>()
         .handlers(handlers);
-    until_shutdown(agent).await
+    let again = Cell::new(false);
+    let until = async {
+        tokio::select! {
+            () = end.shutdown.as_mut() => {}
+            () = end.rotation.turn() => again.set(true),
+        }
+    };
+    agent.run_until(until).await?;
+    Ok(again.get())
 }
 
 /// How long a handler that was told to stop may take. Steps and checks end at once; an update still
@@ -193,28 +252,17 @@ fn stop_grace_ms(config: &Config) -> u64 {
     updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
 }
 
-async fn until_shutdown<H: JobHandler, const JOBS: usize, T: Transport>(
-    agent: Agent<H, JOBS, T>,
-) -> Result<(), RunError> {
-    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
-    notify(&[NotifyState::Ready]);
-    let watchdog = async {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
-            return std::future::pending().await;
-        };
-        // On the thread that does everything: if it hangs, this stops.
-        let mut beat = tokio::time::interval(limit / 2);
-        loop {
-            beat.tick().await;
-            notify(&[NotifyState::Watchdog]);
-        }
+/// Tells the service manager that the agent lives, if it wants to know; never ends.
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
     };
-    let ended = tokio::select! {
-        ended = agent.run_until(shutdown()) => ended,
-        () = watchdog => Ok(()),
-    };
-    notify(&[NotifyState::Stopping]);
-    Ok(ended?)
+    // On the thread that does everything: if it hangs, this stops.
+    let mut beat = tokio::time::interval(limit / 2);
+    loop {
+        beat.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
 }
 
 fn tell_systemd(what: &Happening<'_>) {
