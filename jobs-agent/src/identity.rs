@@ -249,23 +249,24 @@ impl Identities {
     /// # Errors
     /// A file cannot be written; [`next`](Self::next) goes on from there.
     pub fn roll_back(&self, why: &str) -> io::Result<bool> {
-        let Some(Trial {
-            stage: Stage::Running(_),
-            ..
-        }) = self.trial()?
-        else {
-            return Ok(false);
-        };
+        let running = |trial: Trial| matches!(trial.stage, Stage::Running(_));
+        let back = self.trial()?.is_some_and(running);
+        if back {
+            self.restore(why)?;
+        }
+        Ok(back)
+    }
+
+    fn restore(&self, why: &str) -> io::Result<()> {
         if self.dir.join(PREVIOUS).try_exists()? {
             self.rename(PREVIOUS, CURRENT)?;
         } else {
             self.remove(CURRENT)?;
         }
-        self.refuse(why)?;
-        Ok(true)
+        self.refuse(why)
     }
 
-    /// The service knows the new pair: there is no way back any more.
+    /// The service knows the new pair. Only the end of its job leads back now, if it is not success.
     ///
     /// # Errors
     /// It cannot be written down.
@@ -294,16 +295,23 @@ impl Identities {
         self.remove(TRIAL)
     }
 
-    /// A job is over: a change that it wanted is over with it, one way or the other. Answers whether
-    /// another pair is in use now.
+    /// A job is over: a change that it wanted is over with it, and what the service was told is what
+    /// holds: the new pair unless it `failed`. Answers whether another pair is in use now.
     ///
     /// # Errors
     /// A file cannot be changed; [`next`](Self::next) goes on from there.
-    pub fn over(&self, job: &str) -> io::Result<bool> {
-        if self.trial()?.is_none_or(|trial| trial.job != job) {
+    pub fn over(&self, job: &str, failed: bool) -> io::Result<bool> {
+        let Some(trial) = self.trial()?.filter(|trial| trial.job == job) else {
             return Ok(false);
+        };
+        let back = match trial.stage {
+            Stage::Running(_) => true,
+            Stage::Proven => failed,
+            Stage::Wanted | Stage::Refused(_) => false,
+        };
+        if back {
+            self.restore("its job is over")?;
         }
-        let back = self.roll_back("its job is over")?;
         self.end()?;
         Ok(back)
     }
