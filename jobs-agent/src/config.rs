@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_std::{
-    Endpoint, Unclaimed,
-    link::{Identity, LinkOptions, Pem, Tls},
-};
+use agent_std::Unclaimed;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -16,6 +13,10 @@ use crate::{
     logs::LogPolicy, policy::StepPolicy, push::PushPolicy, signed::SignedPolicy,
     update::UpdatePolicy,
 };
+
+mod transport;
+
+pub use transport::TransportKind;
 
 /// Where the file is unless said otherwise.
 pub const DEFAULT_PATH: &str = "/etc/jobs-agent/config.toml";
@@ -30,10 +31,13 @@ pub const JOBS_ALLOWED: [u8; 5] = [1, 2, 4, 8, 16];
 const LEN_MAX: u64 = 1_024 * 1_024;
 
 /// Top-level members that a variable can set, and whether they are numbers.
-const VARIABLES: [(&str, bool); 12] = [
+const VARIABLES: [(&str, bool); 15] = [
     ("thing", false),
     ("endpoint", false),
     ("port", true),
+    ("transport", false),
+    ("poll_interval_s", true),
+    ("busy_poll_interval_s", true),
     ("ca", false),
     ("cert", false),
     ("key", false),
@@ -51,17 +55,25 @@ const VARIABLES: [(&str, bool); 12] = [
 pub struct Config {
     /// The thing whose jobs are done.
     pub thing: String,
-    /// Host name of the MQTT endpoint.
+    /// Host name of the endpoint, the same for both transports.
     pub endpoint: String,
-    /// Its port: 8883, or 1883 without TLS, unless said otherwise.
+    /// Its port. Unless said otherwise 8883, or 1883 without TLS; over HTTPS 8443, and none without
+    /// TLS.
     pub port: Option<u16>,
+    /// How the service is spoken to.
+    #[serde(default)]
+    pub transport: TransportKind,
+    /// Over HTTPS: how long a new job may go unnoticed, seconds.
+    pub poll_interval_s: Option<u32>,
+    /// Over HTTPS: how long a cancel may go unnoticed while a job is in progress, seconds.
+    pub busy_poll_interval_s: Option<u32>,
     /// Certificates to trust, PEM. Without it there is no TLS: for the emulator only.
     pub ca: Option<PathBuf>,
     /// Device certificate, PEM.
     pub cert: Option<PathBuf>,
     /// Its private key, PEM.
     pub key: Option<PathBuf>,
-    /// MQTT client id, if it is not the thing's name.
+    /// MQTT client id, if it is not the thing's name; HTTPS has none.
     pub client_id: Option<String>,
     /// Folder for everything that has to outlive the agent.
     #[serde(default = "state_dir")]
@@ -264,40 +276,7 @@ impl Config {
         if let Err(error) = jobs_proto::ThingName::new(&self.thing) {
             return wrong(&format!("`thing`: {error}"));
         }
-        self.link()
-            .check()
-            .map_err(|error| ConfigFault::Value(error.to_string()))
-    }
-
-    /// How the broker is reached.
-    #[must_use]
-    pub fn link(&self) -> LinkOptions {
-        let port = self
-            .port
-            .unwrap_or_else(|| if self.ca.is_some() { 8883 } else { 1883 });
-        let client_id = self.client_id.as_ref().unwrap_or(&self.thing);
-        let mut options = LinkOptions::new(&self.endpoint, port, client_id);
-        options.tls = self.ca.as_ref().map(|ca| Tls {
-            ca: Pem::File(ca.clone()),
-            identity: self
-                .cert
-                .as_ref()
-                .zip(self.key.as_ref())
-                .map(|(cert, key)| Identity {
-                    certificate: Pem::File(cert.clone()),
-                    key: Pem::File(key.clone()),
-                }),
-            alpn: agent_std::link::Alpn::default(),
-            server_name: None,
-        });
-        options
-    }
-
-    /// The same for [`agent_std::Agent`].
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        let link = self.link();
-        Endpoint::plain(&self.endpoint, link.port).options(|options| *options = link)
+        self.check_transport()
     }
 
     /// File that the running agent has locked.

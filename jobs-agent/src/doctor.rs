@@ -6,7 +6,7 @@ mod probe;
 
 use std::{fmt, path::Path};
 
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigFault, TransportKind};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,8 @@ pub async fn examine(
             "not looked at, as was wished",
         );
     } else if report.is_well() {
-        if client_id.is_none() && files::agent_runs(&config) {
+        let shared = config.transport == TransportKind::Mqtt && client_id.is_none();
+        if shared && files::agent_runs(&config) {
             let words = "the agent runs under this client id, and a second connection would end its \
                          own: stop it, or give --client-id";
             report.add("connection", Verdict::Skipped, words);

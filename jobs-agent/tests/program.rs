@@ -26,6 +26,7 @@ impl Gateway {
     async fn new(more: &str) -> Self {
         let options = Options {
             mqtts: Some(([127, 0, 0, 1], 0).into()),
+            data_https: Some(([127, 0, 0, 1], 0).into()),
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
@@ -52,6 +53,17 @@ impl Gateway {
         );
         fs::write(room.path("config.toml"), config).unwrap();
         Self { emulator, room }
+    }
+
+    /// The same gateway over HTTPS, with `more` in its configuration.
+    async fn over_https(more: &str) -> Self {
+        let gateway = Self::new(&format!("transport = \"https\"\n{more}")).await;
+        let port = |at: Option<std::net::SocketAddr>| format!("port = {}\n", at.unwrap().port());
+        let mqtts = port(gateway.emulator.mqtts_addr());
+        let https = port(gateway.emulator.data_https_addr());
+        let config = gateway.room.read("config.toml").replace(&mqtts, &https);
+        fs::write(gateway.room.path("config.toml"), config).unwrap();
+        gateway
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -247,6 +259,56 @@ async fn the_doctor_finds_a_sound_device_sound_and_prints_its_policy() {
 }
 
 #[tokio::test]
+async fn over_https_it_does_jobs_and_the_doctor_looks_beside_it() {
+    let gateway = Gateway::over_https("poll_interval_s = 1").await;
+    gateway.handler("good.sh", "exit 0");
+    let agent = gateway.agent();
+    gateway.create("good", &job("good.sh"));
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    let said = gateway.says(&["doctor"]).await;
+    let port = gateway.emulator.data_https_addr().unwrap().port();
+    for words in [
+        &format!("ok   connection: HTTPS to 127.0.0.1:{port}"),
+        "ok   iotjobsdata:GetPendingJobExecutions thing/pump-17: answered (accepted)",
+        "ok   iotjobsdata:DescribeJobExecution thing/pump-17: answered (ResourceNotFound)",
+        "ok   iotjobsdata:UpdateJobExecution thing/pump-17: answered (ResourceNotFound)",
+        "\"Resource\": \"arn:aws:iot:REGION:ACCOUNT:thing/pump-17\"",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(
+        !said.contains("FAIL") && !said.contains("iot:Connect"),
+        "{said}"
+    );
+    terminate(agent).await;
+    assert!(gateway.emulator.connected().is_empty());
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_is_denied_over_https() {
+    let gateway = Gateway::over_https("").await;
+    let (certificate, key) = gateway
+        .emulator
+        .issue_certificate("other")
+        .unwrap()
+        .unwrap();
+    let pki = gateway.emulator.pki().unwrap();
+    fs::write(gateway.room.path("cert.pem"), certificate).unwrap();
+    fs::write(gateway.room.path("key.pem"), key).unwrap();
+    let config = gateway.room.read("config.toml");
+    let own = format!("{:?}", gateway.room.path("cert.pem"));
+    fs::write(
+        gateway.room.path("config.toml"),
+        config.replace(&format!("{:?}", pki.cert), &own),
+    )
+    .unwrap();
+    let output = gateway.output(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let words = "FAIL connection: the service denied iotjobsdata:GetPendingJobExecutions";
+    assert!(!output.status.success() && said.contains(words), "{said}");
+}
+
+#[tokio::test]
 async fn the_doctor_does_not_push_a_running_agent_out() {
     let gateway = Gateway::new("").await;
     gateway.handler("good.sh", "exit 0");
@@ -270,7 +332,7 @@ async fn the_doctor_names_what_is_wrong() {
     for (config, words) in [
         (elsewhere("missing.pem"), "FAIL ca:"),
         (elsewhere("config.toml"), "holds no certificate"),
-        (elsewhere("other.pem"), "TLS with the broker failed"),
+        (elsewhere("other.pem"), "TLS with the service failed"),
         (good.replace("thing =", "thong ="), "FAIL configuration:"),
         (
             good.replace("port = ", "port = 1 # "),

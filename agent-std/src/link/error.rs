@@ -101,20 +101,20 @@ impl RefusedReason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The network or the broker cannot be reached.
-    #[error("cannot reach the broker ({cause}): check network, name resolution and firewall")]
+    #[error("cannot reach the service ({cause}): check network, name resolution and firewall")]
     Unreachable {
         /// The operating system's words.
         cause: String,
     },
     /// The connection was not ready within the time allowed for TCP, TLS and CONNACK together.
-    #[error("the broker did not finish connecting in {limit_s} s: trying again")]
+    #[error("the service did not finish connecting in {limit_s} s: trying again")]
     ConnectTimeout {
         /// The limit, in seconds.
         limit_s: u64,
     },
     /// The broker is not who it should be, or does not accept who we are.
     #[error(
-        "TLS with the broker failed ({cause}): check the CA file, the endpoint name, the clock of \
+        "TLS with the service failed ({cause}): check the CA file, the endpoint name, the clock of \
          this machine, and that our certificate is registered and active"
     )]
     Identity {
@@ -122,7 +122,7 @@ pub enum LinkError {
         cause: String,
     },
     /// The broker answered CONNECT with a refusal.
-    #[error("the broker refused the connection: {}", reason.advice())]
+    #[error("the service refused the connection: {}", reason.advice())]
     Refused {
         /// The reason it gave.
         reason: RefusedReason,

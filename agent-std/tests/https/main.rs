@@ -4,6 +4,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod documents;
 mod jobs;
 mod link;
 mod service;

@@ -9,7 +9,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use agent_std::{Agent, AgentError, Happening, JobHandler, SystemReboot, store::StoreError};
+use agent_std::{
+    Agent, AgentError, Happening, JobHandler, SystemReboot, Transport, store::StoreError,
+};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
@@ -191,8 +193,8 @@ fn stop_grace_ms(config: &Config) -> u64 {
     updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
 }
 
-async fn until_shutdown<H: JobHandler, const JOBS: usize>(
-    agent: Agent<H, JOBS>,
+async fn until_shutdown<H: JobHandler, const JOBS: usize, T: Transport>(
+    agent: Agent<H, JOBS, T>,
 ) -> Result<(), RunError> {
     // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
     notify(&[NotifyState::Ready]);

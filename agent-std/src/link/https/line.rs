@@ -119,6 +119,12 @@ impl Dialer {
         }
     }
 
+    /// Whether `line` can be used once more, as far as is known here: nothing is sent for that.
+    pub(super) async fn is_open(&self, line: &mut Line) -> bool {
+        let limit = Duration::from_millis(self.exchange_timeout_ms);
+        matches!(timeout(limit, line.sender.ready()).await, Ok(Ok(())))
+    }
+
     /// One request and its answer on `line`, in the time allowed for both.
     pub(super) async fn exchange(
         &self,
@@ -150,11 +156,6 @@ impl Line {
             used: false,
             stale_at: Instant::now(),
         })
-    }
-
-    /// Whether it can be used once more, as far as is known here.
-    pub(super) fn is_open(&self) -> bool {
-        self.sender.is_ready() && !self.sender.is_closed()
     }
 
     async fn exchange(

@@ -290,7 +290,13 @@ impl Pump {
     /// Asks on the connection there is, or on a new one. An error says whether it was a kept
     /// connection that failed at once; in any case the connection is no more.
     async fn ask_once(&mut self, request: &Request) -> Result<Verdict, (LinkError, bool)> {
-        let mut line = match self.line.take().filter(Line::is_open) {
+        let mut line = self.line.take();
+        if let Some(kept) = &mut line
+            && !self.dialer.is_open(kept).await
+        {
+            line = None;
+        }
+        let mut line = match line {
             Some(line) => line,
             None => self.dialer.open().await.map_err(|why| (why, false))?,
         };
