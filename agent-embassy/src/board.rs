@@ -4,7 +4,6 @@ use jobs_agent_core::{Boot, BootId};
 
 use crate::{
     backoff::mix,
-    fmt::Shown,
     store::{RecordStore, StoreErrorKind, StoreFault},
 };
 
@@ -48,59 +47,61 @@ const COUNT_LEN: usize = 8;
 /// # Cancel safety
 /// Dropped, it may or may not have counted; call it again.
 pub async fn start_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S::Error> {
+    apart!(count_boot(store, noise))
+}
+
+async fn count_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S::Error> {
     let mut bytes = [0; COUNT_LEN];
     let counted = match store.load(BOOT_SLOT, &mut bytes).await {
-        Ok(Some(COUNT_LEN)) => u64::from_le_bytes(bytes),
+        Ok(COUNT_LEN) => u64::from_le_bytes(bytes),
+        Err(error) if error.kind() == StoreErrorKind::Other => return Err(error),
         // What is there is no count.
-        Ok(_) => 0,
-        Err(error) if error.kind() == StoreErrorKind::TooLong => 0,
-        Err(error) => {
-            emptied(store, error).await?;
-            0
-        }
+        Ok(_) | Err(_) => 0,
     };
-    let count = counted.wrapping_add(1);
-    if let Err(error) = store.save(BOOT_SLOT, &count.to_le_bytes()).await {
-        // Damage can show only when something is written.
-        emptied(store, error).await?;
-        store.save(BOOT_SLOT, &count.to_le_bytes()).await?;
-    }
-    Ok(boot_of(count, noise))
+    let boot = boot_of(counted.wrapping_add(1), noise);
+    keep(store, &boot, BOOT_SLOT, count_of(&boot)).await?;
+    Ok(boot)
 }
 
-/// Empties a store that is damaged; any other error is passed on.
-async fn emptied<S: RecordStore>(store: &mut S, error: S::Error) -> Result<(), S::Error> {
-    if error.kind() != StoreErrorKind::Corrupted {
-        return Err(error);
+/// Makes a record durable, or its absence if it is empty. A damaged store is emptied first; returns
+/// whether it was.
+///
+/// An emptied store is given the count of boots again: begun anew, it would make a later boot look
+/// like an earlier one.
+pub(crate) async fn keep<S: RecordStore>(
+    store: &mut S,
+    boot: &Boot,
+    slot: u8,
+    record: &[u8],
+) -> Result<bool, S::Error> {
+    let mut is_emptied = false;
+    loop {
+        match store.save(slot, record).await {
+            Err(error) if error.kind() == StoreErrorKind::Corrupted && !is_emptied => {}
+            saved => return saved.map(|()| is_emptied),
+        }
+        error!("the record store is damaged: emptied, the service offers the jobs again");
+        store.reset().await?;
+        is_emptied = true;
+        // Without the count the store works as far as jobs need it; the worst is a boot that is
+        // counted twice.
+        let _ = store.save(BOOT_SLOT, count_of(boot)).await;
     }
-    error!("the record store is damaged: emptied, the service offers the jobs again");
-    store.reset().await
 }
 
-/// Empties a damaged store in the middle of this boot, and keeps the count: begun anew, it would
-/// make a later boot look like an earlier one.
-pub(crate) async fn empty<S: RecordStore>(store: &mut S, boot: &Boot) -> Result<(), S::Error> {
-    store.reset().await?;
-    if let Some(count) = boot.id.0.first_chunk::<COUNT_LEN>()
-        && let Err(error) = store.save(BOOT_SLOT, count).await
-    {
-        // The store works as far as jobs need it; the worst is a boot that is counted twice.
-        error!("the count of boots was not kept: {}", Shown(&error));
-    }
-    Ok(())
+/// The count in the identity of a boot, as it is stored.
+fn count_of(boot: &Boot) -> &[u8] {
+    let BootId(id) = &boot.id;
+    id.first_chunk::<COUNT_LEN>().map_or(&[], |count| count)
 }
 
 /// The identity of boot number `count`.
 fn boot_of(count: u64, noise: u64) -> Boot {
     let entropy = mix(mix(noise) ^ count);
     let mut id = [0; 16];
-    let parts = count
-        .to_le_bytes()
-        .into_iter()
-        .chain(mix(entropy).to_le_bytes());
-    for (place, byte) in id.iter_mut().zip(parts) {
-        *place = byte;
-    }
+    let (counted, mixed) = id.split_at_mut(COUNT_LEN);
+    counted.copy_from_slice(&count.to_le_bytes());
+    mixed.copy_from_slice(&mix(entropy).to_le_bytes());
     Boot {
         id: BootId(id),
         entropy,

@@ -1,7 +1,5 @@
 //! The core's milliseconds on embassy's clock.
 
-use core::future::pending;
-
 use embassy_time::{Duration, Instant, Timer};
 use jobs_agent_core::Millis;
 
@@ -10,10 +8,11 @@ pub(crate) fn now() -> Millis {
     Millis(Instant::now().as_millis())
 }
 
-/// Waits until `at`, or for ever.
-pub(crate) async fn until(at: Option<Millis>) {
+/// Rings at `at`, or never.
+#[inline(never)]
+pub(crate) fn timer(at: Option<Millis>) -> Timer {
     match at {
-        Some(at) => Timer::after(Duration::from_millis(now().until(at))).await,
-        None => pending().await,
+        Some(at) => Timer::after(Duration::from_millis(now().until(at))),
+        None => Timer::at(Instant::MAX),
     }
 }

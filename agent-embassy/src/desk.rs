@@ -5,19 +5,17 @@
 
 use core::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
     task::{Context, Poll, Waker},
 };
 
-use embassy_futures::select::{Either, select};
 use heapless::String;
 use jobs_agent_core::{
-    Agent as Core, Attempt, JobHandler, Millis, Offer, OperationTag, Outcome, Refusal, RunId,
-    RunPermit, RunPolicy, Start, StopReason,
+    Agent as Core, Attempt, Completion, JobHandler, Millis, Offer, OperationTag, Receipt, Refusal,
+    RunId, RunPermit, RunPolicy, Start, StopReason,
 };
 use jobs_proto::limits::JOB_ID_LEN_MAX;
 
-use crate::{clock, port::Port};
+use crate::clock;
 
 /// How long a handler may take to end after it was told to stop, milliseconds, before it is
 /// dropped: enough to finish a flash page and a request, and short for whoever waits.
@@ -28,10 +26,12 @@ pub(crate) const STOP_GRACE_MS: u64 = 10_000;
 pub(crate) struct WakerCell(Cell<Option<Waker>>);
 
 impl WakerCell {
+    #[inline(never)]
     pub(crate) fn register(&self, cx: &Context<'_>) {
         self.0.set(Some(cx.waker().clone()));
     }
 
+    #[inline(never)]
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             waker.wake();
@@ -45,18 +45,18 @@ pub(crate) struct Order {
     pub(crate) job_id: String<JOB_ID_LEN_MAX>,
     pub(crate) attempt: Attempt,
     pub(crate) deadline: Option<Millis>,
-    tag: OperationTag,
-    start: Start,
+    pub(crate) tag: OperationTag,
+    pub(crate) start: Start,
 }
 
 /// One slot: the plan that waits, the run that is ordered, and what its handler is told.
 pub(crate) struct Place<P> {
-    plan: Cell<Option<P>>,
+    pub(crate) plan: RefCell<Option<P>>,
     /// The run that is on, or is to begin. Its worker borrows it for as long as it works, so that
     /// the checkpoint in it exists once.
-    order: RefCell<Option<Order>>,
+    pub(crate) order: RefCell<Order>,
     ordered: Cell<bool>,
-    run: Cell<Option<RunId>>,
+    pub(crate) run: Cell<Option<RunId>>,
     pub(crate) saved: Cell<bool>,
     pub(crate) stop: Cell<Option<StopReason>>,
     drop_at: Cell<Millis>,
@@ -69,8 +69,15 @@ pub(crate) struct Place<P> {
 impl<P> Default for Place<P> {
     fn default() -> Self {
         Self {
-            plan: Cell::new(None),
-            order: RefCell::new(None),
+            plan: RefCell::new(None),
+            order: RefCell::new(Order {
+                run: RunId::default(),
+                job_id: String::new(),
+                attempt: Attempt { number: 0, last: 0 },
+                deadline: None,
+                tag: OperationTag::default(),
+                start: Start::Fresh,
+            }),
             ordered: Cell::new(false),
             run: Cell::new(None),
             saved: Cell::new(false),
@@ -84,6 +91,7 @@ impl<P> Default for Place<P> {
 
 impl<P> Place<P> {
     /// Tells the handler of `run` to stop; the first reason counts, and the grace time begins.
+    #[inline(never)]
     pub(crate) fn stop(&self, run: RunId, reason: StopReason) {
         if self.run.get() != Some(run) || self.stop.get().is_some() {
             return;
@@ -101,21 +109,31 @@ impl<P> Place<P> {
         }
     }
 
-    /// Hands a run to the worker; `false` if an earlier one is still on, which the core rules out.
-    fn order(&self, order: Order) -> bool {
-        let Ok(mut place) = self.order.try_borrow_mut() else {
+    /// Writes a run down for the worker. `false` if there is no plan for it, or an earlier run is
+    /// still on, which the core rules out.
+    fn order(&self, permit: RunPermit<'_>) -> bool {
+        let Ok(mut order) = self.order.try_borrow_mut() else {
             return false;
         };
-        self.run.set(Some(order.run));
-        *place = Some(order);
-        self.saved.set(false);
-        self.stop.set(None);
-        self.ordered.set(true);
-        self.worker.wake();
+        order.run = permit.run();
+        order.job_id.clear();
+        // Same capacity as the longest job id.
+        let _ = order.job_id.push_str(permit.job_id().as_str());
+        order.attempt = permit.attempt();
+        order.deadline = permit.deadline();
+        order.tag = permit.tag();
+        order.start = permit.into_start();
+        let mut plan = self.plan.borrow_mut();
+        match &order.start {
+            Start::Fresh => return plan.is_some(),
+            Start::Resume(from) if from.needs_document() => {}
+            Start::Resume(_) => *plan = None,
+        }
         true
     }
 
-    fn poll_order(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when a run may begin.
+    pub(crate) fn poll_order(&self, cx: &Context<'_>) -> Poll<()> {
         if self.ordered.take() {
             return Poll::Ready(());
         }
@@ -123,18 +141,13 @@ impl<P> Place<P> {
         Poll::Pending
     }
 
-    fn poll_stop(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when the handler was told to stop; with the end of its grace time.
+    pub(crate) fn poll_stop(&self, cx: &Context<'_>) -> Poll<Millis> {
         if self.stop.get().is_some() {
-            return Poll::Ready(());
+            return Poll::Ready(self.drop_at.get());
         }
         self.worker.register(cx);
         Poll::Pending
-    }
-
-    /// Resolves when the handler was told to stop and has had its grace time.
-    async fn overdue(&self) {
-        poll_fn(|cx| self.poll_stop(cx)).await;
-        clock::until(Some(self.drop_at.get())).await;
     }
 }
 
@@ -157,32 +170,46 @@ impl<'c, P, const JOBS: usize> Desk<'c, P, JOBS> {
         }
     }
 
-    /// Lets `act` at the core. The borrow ends before anything else runs: `act` is always a call
-    /// into the core, which calls nobody back.
-    pub(crate) fn core<R>(&self, act: impl FnOnce(&mut Core<'c, JOBS>) -> R) -> R {
-        act(&mut self.core.borrow_mut())
+    /// Lets `act` at the core, with the time. The borrow ends before anything else runs: `act` is
+    /// always a call into the core, which calls nobody back.
+    pub(crate) fn core<R>(&self, act: impl FnOnce(&mut Core<'c, JOBS>, Millis) -> R) -> R {
+        act(&mut self.core.borrow_mut(), clock::now())
     }
 
-    /// As [`core`](Self::core), for a word of a handler: the driver looks afterwards.
-    pub(crate) fn word<R>(&self, act: impl FnOnce(&mut Core<'c, JOBS>) -> R) -> R {
-        let said = self.core(act);
+    /// Tells the driver that a handler has said something: it looks afterwards.
+    pub(crate) fn ring(&self) {
         self.rung.set(true);
         self.driver.wake();
-        said
     }
 
-    /// Waits until a handler has said something.
-    pub(crate) fn rung(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
-            if self.rung.take() {
-                return Poll::Ready(());
-            }
+    /// Whether a handler has said something; if not, the bell will wake this task.
+    pub(crate) fn is_rung(&self, cx: &Context<'_>) -> bool {
+        let is_rung = self.rung.take();
+        if !is_rung {
             self.driver.register(cx);
-            Poll::Pending
-        })
+        }
+        is_rung
     }
 
-    fn place(&self, slot: u8) -> Option<&Place<P>> {
+    /// Hands a receipt back.
+    #[inline(never)]
+    pub(crate) fn done(&self, receipt: Receipt, is_done: bool) {
+        let completion = if is_done {
+            Completion::Done
+        } else {
+            Completion::Failed
+        };
+        self.core(|core, now| core.handle_done(now, receipt, completion));
+    }
+
+    /// Ends a run without an outcome of its handler.
+    #[inline(never)]
+    pub(crate) fn abort(&self, slot: u8, run: RunId, reason: &str) {
+        self.core(|core, now| core.handle_aborted(now, slot, run, reason));
+        self.ring();
+    }
+
+    pub(crate) fn place(&self, slot: u8) -> Option<&Place<P>> {
         self.places.get(usize::from(slot))
     }
 
@@ -199,126 +226,56 @@ impl<'c, P, const JOBS: usize> Desk<'c, P, JOBS> {
     }
 
     /// Lets the handlers decide on an offer; the plan is kept for the run of its slot.
+    #[inline(never)]
     pub(crate) fn decide<H: JobHandler<Plan = P>>(
         &self,
         handlers: &H,
         slot: u8,
         offer: &Offer<'_>,
     ) -> Result<(OperationTag, RunPolicy), Refusal> {
-        let planned = handlers.plan(offer);
         let place = self.place(slot);
-        match planned {
-            Ok((tag, plan)) => {
-                let policy = handlers.policy(tag, &plan);
-                if let Some(place) = place {
-                    place.plan.set(Some(plan));
-                }
-                Ok((tag, policy))
-            }
-            Err(refusal) => {
-                if let Some(place) = place {
-                    place.plan.set(None);
-                }
-                Err(refusal)
-            }
+        if let Some(place) = place {
+            *place.plan.borrow_mut() = None;
         }
+        let (tag, plan) = plan(handlers, offer)?;
+        let policy = handlers.policy(tag, &plan);
+        if let Some(place) = place {
+            *place.plan.borrow_mut() = Some(plan);
+        }
+        Ok((tag, policy))
     }
 
     /// Hands the run that the permit allows to the worker of its slot. Without a plan for it, it
     /// is reported as failed.
+    #[inline(never)]
     pub(crate) fn start(&self, permit: RunPermit<'_>) {
         let (slot, run) = (permit.slot(), permit.run());
         let Some(place) = self.place(slot) else {
             return;
         };
-        let mut job_id = String::new();
-        // Same capacity as the longest job id.
-        let _ = job_id.push_str(permit.job_id().as_str());
-        let (attempt, deadline, tag) = (permit.attempt(), permit.deadline(), permit.tag());
         info!(
             "{}: handler starts, attempt {}",
-            job_id.as_str(),
-            attempt.number
+            permit.job_id().as_str(),
+            permit.attempt().number
         );
-        let start = permit.into_start();
-        let plan = place.plan.take().filter(|_| match &start {
-            Start::Fresh => true,
-            Start::Resume(from) => from.needs_document(),
-        });
-        let planned = plan.is_some() || start != Start::Fresh;
-        place.plan.set(plan);
-        let order = Order {
-            run,
-            job_id,
-            attempt,
-            deadline,
-            tag,
-            start,
-        };
-        if !planned || !place.order(order) {
+        if !place.order(permit) {
             error!("slot {}: no plan for this run", slot);
-            let now = clock::now();
-            self.core(|core| core.handle_aborted(now, slot, run, "the agent lost its plan"));
+            self.abort(slot, run, "the agent lost its plan");
+            return;
         }
+        place.run.set(Some(run));
+        place.saved.set(false);
+        place.stop.set(None);
+        place.ordered.set(true);
+        place.worker.wake();
     }
 }
 
-/// Does the runs of one slot, one after another, for ever.
-pub(crate) async fn work<H: JobHandler, const JOBS: usize>(
+/// A function of its own: inlined, each word of a plan is a variable that is copied by itself.
+#[inline(never)]
+fn plan<H: JobHandler>(
     handlers: &H,
-    desk: &Desk<'_, H::Plan, JOBS>,
-    index: usize,
-) -> core::convert::Infallible {
-    let (Some(place), Ok(slot)) = (desk.places.get(index), u8::try_from(index)) else {
-        // The index counts the places.
-        return core::future::pending().await;
-    };
-    loop {
-        poll_fn(|cx| place.poll_order(cx)).await;
-        let ended = select(perform(handlers, desk, place, slot), place.overdue()).await;
-        let Some(run) = place.run.take() else {
-            continue;
-        };
-        let now = clock::now();
-        match ended {
-            Either::First(outcome) => {
-                desk.word(|core| core.handle_outcome(now, slot, run, &outcome));
-            }
-            Either::Second(()) => {
-                warn!("handler in slot {} did not stop and is dropped", slot);
-                desk.word(|core| {
-                    core.handle_aborted(now, slot, run, "handler did not stop in time");
-                });
-            }
-        }
-    }
-}
-
-/// One run.
-#[expect(
-    clippy::await_holding_refcell_ref,
-    reason = "the next order for this slot comes only when this run has ended"
-)]
-async fn perform<H: JobHandler, const JOBS: usize>(
-    handlers: &H,
-    desk: &Desk<'_, H::Plan, JOBS>,
-    place: &Place<H::Plan>,
-    slot: u8,
-) -> Outcome {
-    let held = place.order.borrow();
-    let Some(order) = held.as_ref() else {
-        return Outcome::failed("the agent lost its order");
-    };
-    let mut port = Port {
-        desk,
-        place,
-        slot,
-        order,
-    };
-    match (&order.start, place.plan.take()) {
-        (Start::Resume(from), plan) => handlers.resume(order.tag, from, plan, &mut port).await,
-        (Start::Fresh, Some(plan)) => handlers.run(plan, &mut port).await,
-        // Not ordered without a plan.
-        (Start::Fresh, None) => Outcome::failed("the agent lost its plan"),
-    }
+    offer: &Offer<'_>,
+) -> Result<(OperationTag, H::Plan), Refusal> {
+    handlers.plan(offer)
 }

@@ -63,6 +63,8 @@
 extern crate std;
 
 #[macro_use]
+mod apart;
+#[macro_use]
 mod fmt;
 
 mod backoff;
@@ -76,6 +78,7 @@ mod resources;
 mod restore;
 mod runner;
 mod store;
+mod work;
 
 pub use board::{BOOT_SLOT, Board, ResetFailed, start_boot};
 pub use jobs_agent_core::{
@@ -85,7 +88,7 @@ pub use jobs_agent_core::{
 pub use jobs_proto::ThingName;
 pub use link::{
     Connect, Connection, Event, Filters, Link, LinkError, MqttConnection, MqttLink, MqttOptions,
-    OptionsError, SendError,
+    OptionsError, Packet, SendError,
 };
 pub use resources::{AgentResources, Buffers, Lent, RX_LEN_MIN, Room, TX_LEN_MIN};
 pub use runner::{Parts, RunError, Runner};

@@ -21,6 +21,7 @@ pub(crate) struct Port<'d, 'c, P, const JOBS: usize> {
 }
 
 impl<P, const JOBS: usize> Port<'_, '_, P, JOBS> {
+    #[inline(never)]
     fn poll_saved(&self, cx: &Context<'_>) -> Poll<Result<(), Stopped>> {
         if self.place.saved.get() {
             return Poll::Ready(Ok(()));
@@ -32,6 +33,22 @@ impl<P, const JOBS: usize> Port<'_, '_, P, JOBS> {
         Poll::Pending
     }
 
+    /// Hands a checkpoint to the core.
+    #[inline(never)]
+    fn keep(&self, checkpoint: &Checkpoint) {
+        // Whatever an abandoned call waited for does not answer this one.
+        self.place.saved.set(false);
+        let (slot, run) = (self.slot, self.order.run);
+        let asked = self
+            .desk
+            .core(|core, now| core.handle_checkpoint(now, slot, run, checkpoint));
+        if asked.is_err() {
+            self.place.stop(run, StopReason::Over);
+        }
+        self.desk.ring();
+    }
+
+    #[inline(never)]
     fn poll_stopped(&self, cx: &Context<'_>) -> Poll<StopReason> {
         if let Some(reason) = self.place.stop.get() {
             return Poll::Ready(reason);
@@ -43,23 +60,15 @@ impl<P, const JOBS: usize> Port<'_, '_, P, JOBS> {
 
 impl<P, const JOBS: usize> JobPort for Port<'_, '_, P, JOBS> {
     async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Stopped> {
-        // Whatever an abandoned call waited for does not answer this one.
-        self.place.saved.set(false);
-        let now = clock::now();
-        let (slot, run) = (self.slot, self.order.run);
-        let asked = self
-            .desk
-            .word(|core| core.handle_checkpoint(now, slot, run, &checkpoint));
-        if asked.is_err() {
-            self.place.stop(run, StopReason::Over);
-        }
+        self.keep(&checkpoint);
         poll_fn(|cx| self.poll_saved(cx)).await
     }
 
     fn report(&mut self, progress: Progress) {
         let (slot, run) = (self.slot, self.order.run);
         self.desk
-            .word(|core| core.handle_progress(slot, run, &progress));
+            .core(|core, _| core.handle_progress(slot, run, &progress));
+        self.desk.ring();
     }
 
     fn stop_requested(&self) -> Option<StopReason> {

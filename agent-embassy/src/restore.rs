@@ -3,52 +3,37 @@
 use jobs_agent_core::{Agent as Core, Boot, Config, RECORD_LEN_MAX};
 
 use crate::{
-    board::empty,
-    fmt::Shown,
-    runner::RunError,
+    board::keep,
+    desk::Desk,
     store::{RecordStore, StoreErrorKind, StoreFault},
 };
 
-/// A core with every record of the store. What is no record is erased, and a damaged store is
-/// emptied: the service offers those jobs again.
-pub(crate) async fn restore<'c, S: RecordStore, const JOBS: usize>(
+/// Hands the core every record of the store. What is no record is forgotten, and a damaged store
+/// is emptied: the service offers those jobs again.
+pub(crate) async fn restore<'c, S: RecordStore, P, const JOBS: usize>(
     store: &mut S,
     config: &'c Config<'c>,
-    boot: Boot,
-) -> Result<Core<'c, JOBS>, RunError<S::Error>> {
-    let mut core = Core::new(config, boot);
-    match read_all(store, &mut core).await {
-        Ok(()) => Ok(core),
-        Err(error) if error.kind() == StoreErrorKind::Corrupted => {
-            error!("the record store is damaged: emptied, the service offers the jobs again");
-            empty(store, &boot).await.map_err(RunError::Store)?;
-            // What was read before the damage showed is gone too.
-            Ok(Core::new(config, boot))
-        }
-        Err(error) => Err(RunError::Store(error)),
-    }
-}
-
-async fn read_all<S: RecordStore, const JOBS: usize>(
-    store: &mut S,
-    core: &mut Core<'_, JOBS>,
+    boot: &Boot,
+    desk: &Desk<'c, P, JOBS>,
 ) -> Result<(), S::Error> {
     let mut buffer = [0; RECORD_LEN_MAX];
     for slot in (0..u8::MAX).take(JOBS) {
-        let loaded = match store.load(slot, &mut buffer).await {
-            Err(error) if error.kind() == StoreErrorKind::TooLong => {
-                error!("slot {} holds what is no record: erased", slot);
-                store.erase(slot).await?;
-                continue;
+        match store.load(slot, &mut buffer).await {
+            Ok(0) => continue,
+            Ok(len) => {
+                let record = buffer.get(..len).unwrap_or_default();
+                if desk.core(|core, _| core.restore(slot, record)).is_ok() {
+                    continue;
+                }
             }
-            loaded => loaded?,
-        };
-        let Some(record) = loaded.and_then(|len| buffer.get(..len)) else {
-            continue;
-        };
-        if let Err(error) = core.restore(slot, record) {
-            error!("record of slot {} erased: {}", slot, Shown(error));
-            store.erase(slot).await?;
+            Err(error) if error.kind() == StoreErrorKind::Other => return Err(error),
+            Err(_) => {}
+        }
+        error!("slot {} holds what is no record: forgotten", slot);
+        let is_emptied = keep(store, boot, slot, &[]).await?;
+        if JOBS > 1 && is_emptied {
+            // What was read before the damage showed is gone too.
+            desk.core(|core, _| *core = Core::new(config, *boot));
         }
     }
     Ok(())

@@ -1,19 +1,21 @@
 //! One agent in one task.
 
-use core::{convert::Infallible, pin::pin};
+use core::{convert::Infallible, future::poll_fn, pin::pin, task::Poll};
 
-use embassy_futures::select::{Either, select, select_array};
-use jobs_agent_core::{Boot, Config, JobHandler};
+use embassy_futures::select::select_array;
+use jobs_agent_core::{Agent as Core, Boot, Config, JobHandler};
 
 use crate::{
+    apart,
     backoff::{Backoff, mix},
     board::Board,
-    desk::{Desk, work},
+    desk::Desk,
     driver::Driver,
     link::Link,
     resources::Room,
     restore::restore,
     store::RecordStore,
+    work::work,
 };
 
 /// What a [`Runner`] is made of.
@@ -54,6 +56,8 @@ where
 {
     /// An agent that does nothing yet. `boot` is that of [`start_boot`](crate::start_boot), made
     /// once after the reset of the board.
+    // Inlined, each word of its parts is a variable that is copied by itself.
+    #[inline(never)]
     #[must_use]
     pub fn new(
         room: Room<'a, JOBS>,
@@ -84,9 +88,14 @@ where
     /// dropped without DISCONNECT. What it cuts off counts as an attempt
     /// ([`Config::attempts_max`]).
     pub async fn run(&mut self) -> Result<Infallible, RunError<S::Error>> {
+        apart!(self.drive())
+    }
+
+    async fn drive(&mut self) -> Result<Infallible, RunError<S::Error>> {
         let boot = self.next_start();
-        let core = restore::<_, JOBS>(&mut self.parts.store, self.config, boot).await?;
-        let desk = Desk::new(core);
+        let desk = Desk::<_, JOBS>::new(Core::new(self.config, boot));
+        let restored = restore(&mut self.parts.store, self.config, &boot, &desk);
+        apart!(restored).map_err(RunError::Store)?;
         let Parts {
             link,
             store,
@@ -95,22 +104,31 @@ where
         } = &mut self.parts;
         let handlers = &*handlers;
         // Pinned where they are made: each move of these futures is a copy on the stack.
-        let workers = pin!(select_array(core::array::from_fn::<_, JOBS, _>(|slot| {
-            work(handlers, &desk, slot)
+        let mut workers = pin!(select_array(core::array::from_fn::<_, JOBS, _>(|slot| {
+            // A slot is a byte; there are at most 32.
+            work(handlers, &desk, u8::try_from(slot).unwrap_or(u8::MAX))
         })));
-        let mut driver = Driver::new(
-            &desk,
+        let mut driver = Driver {
+            desk: &desk,
             handlers,
             store,
             board,
-            &self.boot,
-            self.room.scratch,
-            Backoff::new(boot.entropy),
-        );
-        let driving = pin!(driver.run(link));
-        match select(workers, driving).await {
-            Either::First((never, _)) | Either::Second(never) => match never {},
-        }
+            boot: &self.boot,
+            scratch: self.room.scratch,
+            backoff: Backoff::new(boot.entropy),
+            subscribe: None,
+            busy: 0,
+            up_since: None,
+            turn: 0,
+        };
+        let mut driving = pin!(driver.run(link));
+        poll_fn(|cx| {
+            if let Poll::Ready((never, _)) = apart::poll(workers.as_mut(), cx) {
+                match never {}
+            }
+            apart::poll(driving.as_mut(), cx).map(Ok)
+        })
+        .await
     }
 
     /// The boot, with entropy that no earlier run in this memory had (P9), nor another thing with

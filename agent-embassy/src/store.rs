@@ -1,8 +1,8 @@
 //! The durable records of the agent.
 //!
 //! What the agent promises about power cuts rests on one property of a [`RecordStore`]: when `save`
-//! or `erase` has returned `Ok`, the change survives a power cut, and when power is cut before
-//! that, the record is the old one or the new one, never a mixture.
+//! has returned `Ok`, the change survives a power cut, and when power is cut before that, the record
+//! is the old one or the new one, never a mixture.
 
 pub(crate) mod flash;
 mod ram;
@@ -21,23 +21,19 @@ pub trait RecordStore {
     /// What can go wrong.
     type Error: StoreFault;
 
-    /// Reads the record of `slot` into `buf`; `None` if there is none. Returns its length.
+    /// Reads the record of `slot` into `buf`. Returns its length; 0 if there is none.
     ///
     /// # Errors
     /// [`StoreErrorKind::TooLong`] if it does not fit `buf`.
-    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, Self::Error>;
+    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<usize, Self::Error>;
 
-    /// Replaces the record of `slot`. Durable when it returns `Ok`.
+    /// Replaces the record of `slot`; an empty record says that there is none any more. Durable
+    /// when it returns `Ok`.
     ///
     /// # Errors
-    /// Whether the old or the new record is durable is not known then.
+    /// Whether the old or the new record is durable is not known then. While the store is
+    /// [`StoreErrorKind::Corrupted`], `save` says so too.
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), Self::Error>;
-
-    /// Removes the record of `slot`, if there is one. Durable when it returns `Ok`.
-    ///
-    /// # Errors
-    /// Whether the record is still there is not known then.
-    async fn erase(&mut self, slot: u8) -> Result<(), Self::Error>;
 
     /// Empties the whole store, whatever state it is in, so that it works again. Called after an
     /// error of kind [`StoreErrorKind::Corrupted`]: the service is the source of truth and offers
@@ -69,16 +65,12 @@ pub enum StoreErrorKind {
 impl<S: RecordStore> RecordStore for &mut S {
     type Error = S::Error;
 
-    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, Self::Error> {
+    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<usize, Self::Error> {
         (**self).load(slot, buf).await
     }
 
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), Self::Error> {
         (**self).save(slot, record).await
-    }
-
-    async fn erase(&mut self, slot: u8) -> Result<(), Self::Error> {
-        (**self).erase(slot).await
     }
 
     async fn reset(&mut self) -> Result<(), Self::Error> {

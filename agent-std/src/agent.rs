@@ -2,6 +2,8 @@
 
 mod endpoint;
 mod error;
+#[cfg(feature = "https")]
+mod https;
 mod transport;
 
 use std::future::Future;
@@ -17,12 +19,14 @@ use crate::driver::{self, Surroundings, records};
 use crate::happening::Happening;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
-use crate::store::RecordStore;
+use crate::store::{RecordStore, StorePool};
 use crate::typed::{Handlers, IntoOutcome, Job};
 
 pub use endpoint::Endpoint;
 pub use error::AgentError;
-pub use transport::Transport;
+#[cfg(feature = "https")]
+pub use https::HttpsEndpoint;
+pub use transport::{Choice, Transport};
 
 /// The folder under which each thing's records are kept unless [`Agent::state_dir`] says otherwise.
 pub const STATE_ROOT: &str = "/var/lib/jobs-agent";
@@ -63,6 +67,7 @@ pub struct Agent<H = Handlers, const JOBS: usize = 1, T = Endpoint> {
     thing: String,
     transport: T,
     records: Option<records::Place>,
+    pool: Option<StorePool>,
     boot: Option<BootId>,
     configure: Vec<Configure>,
     around: Surroundings,
@@ -87,6 +92,7 @@ impl<T: Transport> Agent<Handlers, 1, T> {
             thing: thing.into(),
             transport,
             records: None,
+            pool: None,
             boot: None,
             configure: Vec::new(),
             around: Surroundings {
@@ -148,6 +154,14 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
         self
     }
 
+    /// Works on its records with the threads of this pool instead of one of its own, for a program
+    /// with many agents.
+    #[must_use]
+    pub fn store_on(mut self, pool: &StorePool) -> Self {
+        self.pool = Some(pool.clone());
+        self
+    }
+
     /// The identity of this boot, for demonstrations and tests. Without it,
     /// [`BootId::present`].
     #[must_use]
@@ -172,7 +186,8 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
         self
     }
 
-    /// How many jobs run at a time, 1 to 32; one unless said otherwise.
+    /// How many jobs run at a time, 1 to 32; one unless said otherwise. The service shows a thing
+    /// ten of its jobs at a time, so more than ten slots help only to finish old ones.
     #[must_use]
     pub fn jobs<const MORE: usize>(self) -> Agent<H, MORE, T> {
         self.with_handlers(|handlers| handlers)
@@ -231,6 +246,7 @@ impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
             thing: self.thing,
             transport: self.transport,
             records: self.records,
+            pool: self.pool,
             boot: self.boot,
             configure: self.configure,
             around: self.around,
@@ -279,6 +295,7 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
             source,
         })?;
         let mut config = Config::new(thing);
+        self.transport.prepare(&mut config);
         for change in self.configure {
             change(&mut config);
         }
@@ -295,7 +312,7 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
         let place = self
             .records
             .unwrap_or_else(|| records::Place::Dir(PathBuf::from(STATE_ROOT).join(&self.thing)));
-        let store = records::open(place).await?;
+        let store = records::open(place, self.pool.as_ref()).await?;
         let link = self.transport.open(&self.thing, entropy)?;
         tracing::info!(thing = %self.thing, jobs = JOBS, "agent starts");
         driver::drive::<H, JOBS>(

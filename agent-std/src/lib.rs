@@ -27,7 +27,11 @@
 //!   closures; any [`JobHandler`] works too, also one that runs on a board.
 //! * [`Reboot`]: how the machine is reset when a job asks for it.
 //! * [`Metrics`]: counters to watch; [`Happening`]: what a journal is made of.
-//! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it.
+//! * [`link`]: what the agent needs from MQTT, and [`link::rumqtt`], the client behind it;
+//!   [`link::borrowed`], the connection that a program already has; [`link::hub`], many agents on
+//!   one connection.
+//! * `HttpsEndpoint` and `link::https`, with the feature `https`: the same over the HTTPS data plane,
+//!   for devices without MQTT.
 //! * [`store`]: the durable records of the agent, as files.
 //! * [`boot`]: which boot of the machine this is, and entropy for client tokens.
 //! * [`redact`]: log text without the secrets that presigned URLs carry.
@@ -52,13 +56,15 @@ pub mod redact;
 pub mod store;
 mod typed;
 
-pub use agent::{Agent, AgentError, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
+#[cfg(feature = "https")]
+pub use agent::HttpsEndpoint;
+pub use agent::{Agent, AgentError, Choice, Endpoint, STATE_ROOT, STOP_GRACE_MS, Transport};
 pub use happening::Happening;
 pub use metrics::{Counts, Metrics};
 pub use reboot::{ProcessExit, Reboot, RebootError, SystemReboot};
 pub use typed::{Begin, CheckpointError, Handlers, IntoOutcome, Job};
 
 pub use jobs_agent_core::{
-    Attempt, Checkpoint, Config, Details, Ending, Ignored, JobHandler, JobPort, NoRoute, Outcome,
-    Progress, Refusal, RunPolicy, StopReason, Unclaimed,
+    Attempt, Checkpoint, Config, Details, Ending, Ignored, JobHandler, JobPort, NoRoute, Offer,
+    OperationTag, Outcome, Progress, Reason, Refusal, RunPolicy, StopReason, Stopped, Unclaimed,
 };

@@ -14,9 +14,18 @@
 //!    then publishes the requests whose answers it wants to see.
 
 mod backoff;
+pub mod borrowed;
+mod either;
 mod error;
+#[cfg(feature = "https")]
+pub mod https;
+pub mod hub;
+mod kicks;
+mod mailbox;
+mod notices;
 mod options;
 pub mod rumqtt;
+mod things;
 mod tls;
 
 use std::future::Future;
@@ -24,6 +33,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 pub use backoff::{Backoff, BackoffOptions};
+pub use either::Either;
 pub use error::{ConfigError, LinkError, RefusedReason, SendError};
 pub use options::{
     ALPN_AWS_MQTT, ALPN_PORT, Alpn, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_S, DEFAULT_KEEP_ALIVE_S,

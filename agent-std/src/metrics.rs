@@ -16,6 +16,7 @@ pub struct Metrics {
     unreported: AtomicU64,
     left: AtomicU64,
     connects: AtomicU64,
+    kicked: AtomicU64,
     ignored: AtomicU64,
     panics: AtomicU64,
     store_errors: AtomicU64,
@@ -38,6 +39,10 @@ pub struct Counts {
     pub left: u64,
     /// Connections to the broker.
     pub connects: u64,
+    /// Connections that the broker closed right after accepting them, once that is a habit:
+    /// probably another client uses the same client id
+    /// ([`LinkError::Kicked`](crate::link::LinkError::Kicked)).
+    pub kicked: u64,
     /// Messages that changed nothing: old, repeated, foreign or unreadable.
     pub ignored: u64,
     /// Handlers that panicked.
@@ -59,6 +64,7 @@ impl Metrics {
             unreported: read(&self.unreported),
             left: read(&self.left),
             connects: read(&self.connects),
+            kicked: read(&self.kicked),
             ignored: read(&self.ignored),
             panics: read(&self.panics),
             store_errors: read(&self.store_errors),
@@ -78,6 +84,10 @@ impl Metrics {
 
     pub(crate) fn connected(&self) {
         add(&self.connects);
+    }
+
+    pub(crate) fn kicked(&self) {
+        add(&self.kicked);
     }
 
     pub(crate) fn ignored(&self) {

@@ -5,18 +5,20 @@
 //! survives a power cut, and when power is cut before that, the record is the old one or the new
 //! one, never a mixture.
 //!
-//! [`FileStore`] does this with files, [`AsyncStore`] puts any store behind a thread of its own for
-//! use from async code, and [`MemoryStore`] is for tests.
+//! [`FileStore`] does this with files, [`AsyncStore`] puts any store behind a thread for use from
+//! async code, [`StorePool`] lets many stores share threads, and [`MemoryStore`] is for tests.
 
 mod error;
 mod file;
 mod fs;
 mod memory;
+mod pool;
 mod queue;
 
 pub use error::StoreError;
 pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use pool::StorePool;
 pub use queue::AsyncStore;
 
 /// Largest record, in bytes. The agent's records have a few hundred; a larger file in a slot was

@@ -3,6 +3,7 @@
 mod explain;
 mod generate;
 mod run;
+mod sign;
 mod status;
 mod validate;
 
@@ -60,6 +61,24 @@ enum Command {
         /// The document; `-` for standard input.
         file: PathBuf,
     },
+    /// Sign a job document, for devices with `signed_documents.keys`. Prints the document for the
+    /// service. For a workstation: the key is that of whoever may create jobs.
+    SignDocument {
+        /// The private key: P-256 or Ed25519, PKCS #8, PEM.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// A thing that may do it, once for each; without, every one.
+        #[arg(long = "thing", value_name = "NAME")]
+        things: Vec<String>,
+        /// The job as which it may be done; without, any.
+        #[arg(long, value_name = "ID")]
+        job_id: Option<String>,
+        /// How long it may be begun from now, such as 7d; without, for ever.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        valid_for: Option<std::time::Duration>,
+        /// The document; `-` for standard input.
+        file: PathBuf,
+    },
     /// Write the manual pages and the completions of the shells into a folder.
     #[command(hide = true)]
     Generate {
@@ -70,8 +89,17 @@ enum Command {
 
 impl Cli {
     pub(crate) fn execute(self) -> ExitCode {
-        if let Command::Generate { dir } = &self.command {
-            return done(generate::write(dir));
+        // These two need no configuration.
+        match &self.command {
+            Command::Generate { dir } => return done(generate::write(dir)),
+            Command::SignDocument {
+                key,
+                things,
+                job_id,
+                valid_for,
+                file,
+            } => return sign::document(key, things, job_id.as_deref(), *valid_for, file),
+            _ => {}
         }
         let variable = |name: &str| std::env::var(name).ok();
         let config = Config::read(&self.config, variable);
@@ -86,7 +114,7 @@ impl Cli {
                 done(explain::show(&config, job.as_deref(), json))
             }),
             // Handled above.
-            Command::Generate { .. } => ExitCode::SUCCESS,
+            Command::Generate { .. } | Command::SignDocument { .. } => ExitCode::SUCCESS,
         }
     }
 }

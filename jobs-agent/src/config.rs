@@ -5,14 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_std::{
-    Endpoint, Unclaimed,
-    link::{Identity, LinkOptions, Pem, Tls},
-};
+use agent_std::Unclaimed;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::{policy::StepPolicy, push::PushPolicy, update::UpdatePolicy};
+use crate::{
+    certificates::CertificatePolicy,
+    identity::{Identities, Pair},
+    logs::LogPolicy,
+    policy::StepPolicy,
+    push::PushPolicy,
+    signed::SignedPolicy,
+    update::UpdatePolicy,
+};
+
+mod transport;
+
+pub use transport::TransportKind;
 
 /// Where the file is unless said otherwise.
 pub const DEFAULT_PATH: &str = "/etc/jobs-agent/config.toml";
@@ -27,10 +36,13 @@ pub const JOBS_ALLOWED: [u8; 5] = [1, 2, 4, 8, 16];
 const LEN_MAX: u64 = 1_024 * 1_024;
 
 /// Top-level members that a variable can set, and whether they are numbers.
-const VARIABLES: [(&str, bool); 12] = [
+const VARIABLES: [(&str, bool); 15] = [
     ("thing", false),
     ("endpoint", false),
     ("port", true),
+    ("transport", false),
+    ("poll_interval_s", true),
+    ("busy_poll_interval_s", true),
     ("ca", false),
     ("cert", false),
     ("key", false),
@@ -48,17 +60,25 @@ const VARIABLES: [(&str, bool); 12] = [
 pub struct Config {
     /// The thing whose jobs are done.
     pub thing: String,
-    /// Host name of the MQTT endpoint.
+    /// Host name of the endpoint, the same for both transports.
     pub endpoint: String,
-    /// Its port: 8883, or 1883 without TLS, unless said otherwise.
+    /// Its port. Unless said otherwise 8883, or 1883 without TLS; over HTTPS 8443, and none without
+    /// TLS.
     pub port: Option<u16>,
+    /// How the service is spoken to.
+    #[serde(default)]
+    pub transport: TransportKind,
+    /// Over HTTPS: how long a new job may go unnoticed, seconds.
+    pub poll_interval_s: Option<u32>,
+    /// Over HTTPS: how long a cancel may go unnoticed while a job is in progress, seconds.
+    pub busy_poll_interval_s: Option<u32>,
     /// Certificates to trust, PEM. Without it there is no TLS: for the emulator only.
     pub ca: Option<PathBuf>,
     /// Device certificate, PEM.
     pub cert: Option<PathBuf>,
     /// Its private key, PEM.
     pub key: Option<PathBuf>,
-    /// MQTT client id, if it is not the thing's name.
+    /// MQTT client id, if it is not the thing's name; HTTPS has none.
     pub client_id: Option<String>,
     /// Folder for everything that has to outlive the agent.
     #[serde(default = "state_dir")]
@@ -91,6 +111,18 @@ pub struct Config {
     /// What `update` jobs may update.
     #[serde(default)]
     pub update: UpdatePolicy,
+    /// Which logs `log_upload` jobs may ask for.
+    #[serde(default)]
+    pub log_upload: LogPolicy,
+    /// Whether `certificate_rotate` jobs may change the certificate.
+    #[serde(default)]
+    pub certificates: CertificatePolicy,
+    /// A pair to be used instead of the one in use.
+    #[serde(skip)]
+    pair: Option<Pair>,
+    /// Whose documents are done.
+    #[serde(default)]
+    pub signed_documents: SignedPolicy,
 }
 
 /// What happens to a job that nothing here claims.
@@ -233,7 +265,14 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
-        let goes_back = !self.config_push.files.is_empty()
+        if self.certificates.rotate && self.cert.is_none() {
+            return wrong("`certificates.rotate` needs `cert` and `key` to begin with");
+        }
+        if let Err(text) = self.certificates.check() {
+            return wrong(&format!("`certificates.{text}"));
+        }
+        let goes_back = self.certificates.rotate
+            || !self.config_push.files.is_empty()
             || self
                 .update
                 .targets
@@ -246,46 +285,43 @@ impl Config {
         if let Err(text) = self.steps.limits.check() {
             return wrong(&format!("`steps.limits.{text}"));
         }
+        if let Err(text) = self.log_upload.check() {
+            return wrong(&format!("`log_upload.{text}"));
+        }
         if self.steps.users.iter().any(|user| user == "*") {
             return wrong("`steps.users` takes names only");
         }
         if let Err(error) = jobs_proto::ThingName::new(&self.thing) {
             return wrong(&format!("`thing`: {error}"));
         }
-        self.link()
-            .check()
-            .map_err(|error| ConfigFault::Value(error.to_string()))
+        self.check_transport()
     }
 
-    /// How the broker is reached.
+    /// The pairs of certificate and key that rotations brought.
     #[must_use]
-    pub fn link(&self) -> LinkOptions {
-        let port = self
-            .port
-            .unwrap_or_else(|| if self.ca.is_some() { 8883 } else { 1883 });
-        let client_id = self.client_id.as_ref().unwrap_or(&self.thing);
-        let mut options = LinkOptions::new(&self.endpoint, port, client_id);
-        options.tls = self.ca.as_ref().map(|ca| Tls {
-            ca: Pem::File(ca.clone()),
-            identity: self
-                .cert
-                .as_ref()
-                .zip(self.key.as_ref())
-                .map(|(cert, key)| Identity {
-                    certificate: Pem::File(cert.clone()),
-                    key: Pem::File(key.clone()),
-                }),
-            alpn: agent_std::link::Alpn::default(),
-            server_name: None,
-        });
-        options
+    pub fn identities(&self) -> Identities {
+        Identities::at(self.state_dir.join(&self.thing).join("identity"))
     }
 
-    /// The same for [`agent_std::Agent`].
+    /// The same configuration, with this pair instead of the one in use.
     #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        let link = self.link();
-        Endpoint::plain(&self.endpoint, link.port).options(|options| *options = link)
+    pub fn with_pair(&self, pair: Pair) -> Self {
+        Self {
+            pair: Some(pair),
+            ..self.clone()
+        }
+    }
+
+    /// File that the running agent has locked.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("lock")
+    }
+
+    /// File of the versions that were installed.
+    #[must_use]
+    pub fn versions(&self) -> PathBuf {
+        self.state_dir.join(&self.thing).join("versions.json")
     }
 
     /// Folder of the job records.

@@ -110,7 +110,7 @@ impl Reach {
     }
 }
 
-/// Sends a request without a body to its own URI, or with one; fills in `Host`.
+/// Sends a request without a body to its own URI, or with a short one; fills in `Host`.
 ///
 /// # Errors
 /// [`HttpError`]; any status is an answer.
@@ -118,8 +118,23 @@ impl Reach {
 /// # Cancel safety
 /// Dropping it closes the connection; the server may have acted.
 pub async fn send(
+    request: Request<Full<Bytes>>,
+    reach: Reach,
+) -> Result<Response<Incoming>, HttpError> {
+    send_within(request, reach, ANSWER_TIMEOUT).await
+}
+
+/// As [`send`], with a body that may take until `limit` to be sent and answered.
+///
+/// # Errors
+/// As [`send`].
+///
+/// # Cancel safety
+/// As [`send`].
+pub async fn send_within(
     mut request: Request<Full<Bytes>>,
     reach: Reach,
+    limit: Duration,
 ) -> Result<Response<Incoming>, HttpError> {
     let uri = request.uri().clone();
     let (host, port, tls) = target(&uri)?;
@@ -161,7 +176,7 @@ pub async fn send(
             exchange(stream, request).await
         }
     };
-    timeout(ANSWER_TIMEOUT, answer).await.map_err(late)?
+    timeout(limit, answer).await.map_err(late)?
 }
 
 /// Whether both ends have one address: a public address can be one of this machine, too.

@@ -11,7 +11,11 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::JoinHandle,
 };
 
@@ -21,10 +25,15 @@ use crate::durable;
 
 pub use entry::{Entry, What, now_ms};
 
+/// Entries that may wait for the disk: a burst that a slow card takes a minute for, in about 300 KB.
+const WAITING_MAX: usize = 1_024;
+
 /// Writes a journal. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    entries: Sender<Entry>,
+    entries: SyncSender<Entry>,
+    /// Entries for which there was no room.
+    lost: Arc<AtomicU64>,
 }
 
 /// The thread that writes; wait for it at the end, so that the last entries are there.
@@ -49,23 +58,39 @@ impl Journal {
             fs::create_dir_all(folder)?;
         }
         let mut file = Ring::open(path, kept)?;
-        let (entries, written) = channel();
-        let write = move || write_all(&written, &mut file);
+        let (journal, written) = Self::channel();
+        let lost = Arc::clone(&journal.lost);
+        let write = move || write_all(&written, &lost, &mut file);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(write)?;
-        Ok((Self { entries }, Writing(thread)))
+        Ok((journal, Writing(thread)))
     }
 
-    /// Notes something. Never waits; lost if the disk fails, which is logged.
+    /// One that nobody writes down.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::channel().0
+    }
+
+    fn channel() -> (Self, Receiver<Entry>) {
+        let (entries, written) = sync_channel(WAITING_MAX);
+        let lost = Arc::default();
+        (Self { entries, lost }, written)
+    }
+
+    /// Notes something. Never waits: lost if the disk fails, which is logged, and if
+    /// [`WAITING_MAX`] others still wait for it, which is counted in the journal.
     pub fn note(&self, what: What) {
         let entry = Entry {
             at_ms: now_ms(),
             repeated: 0,
             what,
         };
-        // The thread lives as long as there is a sender.
-        let _ = self.entries.send(entry);
+        // Full: the thread lives as long as there is a sender.
+        if self.entries.try_send(entry).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,7 +111,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries.collect())
 }
 
-fn write_all(entries: &Receiver<Entry>, file: &mut Ring) {
+fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, file: &mut Ring) {
     let mut held: Option<Entry> = None;
     let mut broken = false;
     let mut write = |file: &mut Ring, entry: &Entry| {
@@ -99,6 +124,9 @@ fn write_all(entries: &Receiver<Entry>, file: &mut Ring) {
         broken = result.is_err();
     };
     while let Ok(mut entry) = entries.recv() {
+        if let Some(gap) = gap(lost) {
+            write(file, &gap);
+        }
         // What only says the same again is counted: a flood must not wear the disk.
         if let Some(last) = &mut held {
             if entry.what.is_noise() && last.what == entry.what {
@@ -117,6 +145,19 @@ fn write_all(entries: &Receiver<Entry>, file: &mut Ring) {
     if let Some(last) = held.filter(|last| last.repeated > 0) {
         write(file, &last);
     }
+    if let Some(gap) = gap(lost) {
+        write(file, &gap);
+    }
+}
+
+/// What says that entries are missing, if some are.
+fn gap(lost: &AtomicU64) -> Option<Entry> {
+    let count = lost.swap(0, Ordering::Relaxed);
+    (count > 0).then(|| Entry {
+        at_ms: now_ms(),
+        repeated: 0,
+        what: What::Lost { count },
+    })
 }
 
 /// A file of lines that does not grow without bound.
@@ -241,6 +282,24 @@ mod tests {
             file.write_all(b"\0\0\xff\xfe{\"at_ms\":17").unwrap();
         }
         assert_eq!(jobs(&path).last().unwrap(), "job-2");
+    }
+
+    #[test]
+    fn a_disk_that_is_slower_than_the_agent_costs_entries_and_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let mut file = Ring::open(&path, 10_000).unwrap();
+        let (journal, written) = Journal::channel();
+        // Nothing is taken meanwhile, as by a disk that hangs.
+        (0..5_000).for_each(|id| journal.note(job(id)));
+        let lost = Arc::clone(&journal.lost);
+        drop(journal);
+        write_all(&written, &lost, &mut file);
+        let entries = read(&path).unwrap();
+        let count = 5_000 - WAITING_MAX as u64;
+        assert!(entries.iter().any(|e| e.what == What::Lost { count }));
+        assert_eq!(entries.len(), WAITING_MAX + 1);
+        assert_eq!(jobs(&path).first().unwrap(), "job-0");
     }
 
     #[test]

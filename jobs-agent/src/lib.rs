@@ -8,23 +8,31 @@
 //! * [`step`]: the agent's side of that;
 //! * [`download`]: files by HTTP, into folders that cannot be left;
 //! * [`push`]: configuration files, with a check and a way back;
+//! * [`certificates`]: a new certificate for the device, and [`identity`], where its pairs are;
+//! * [`logs`]: the end of logs, to presigned URLs;
 //! * [`update`]: files that are proven, installed, and kept if the device is well;
+//! * [`signed`]: documents that are done only with a good signature;
 //! * [`journal`]: what happened lately, on the disk;
 //! * [`config`], [`handlers`], [`doctor`]: what the program puts together;
 //! * [`runner`]: all of it as a [`JobHandler`](jobs_agent_core::JobHandler).
 
+pub mod certificates;
 pub mod config;
 pub mod doctor;
 pub mod document;
 pub mod download;
 pub mod durable;
 pub mod handlers;
+mod hook;
 pub mod http;
+pub mod identity;
 pub mod journal;
+pub mod logs;
 pub mod policy;
 pub mod push;
 pub mod runner;
 mod saved;
+pub mod signed;
 pub mod step;
 pub mod supervise;
 pub mod update;

@@ -16,8 +16,6 @@ use std::{
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
 };
 
 use jobs_agent_core::{
@@ -25,9 +23,12 @@ use jobs_agent_core::{
 };
 use rustix::{fs::OFlags, io::Errno};
 use serde::Deserialize;
-use tokio::process::Command;
 
-use crate::durable;
+use crate::{
+    durable, hook,
+    step::Steps,
+    supervise::{End, Folder},
+};
 
 /// The operation's name.
 pub const OPERATION: &str = "config_push";
@@ -70,6 +71,8 @@ const fn check_timeout_s() -> u64 {
 #[derive(Clone, Debug)]
 pub struct ConfigPush {
     policy: PushPolicy,
+    steps: Steps,
+    folders: PathBuf,
 }
 
 /// What [`ConfigPush`] read out of a document.
@@ -77,6 +80,18 @@ pub struct ConfigPush {
 pub struct PushPlan {
     file: PushedFile,
     content: String,
+    resuming: bool,
+}
+
+impl std::fmt::Display for PushPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, bytes) = (self.file.path.display(), self.content.len());
+        write!(f, "replace {path} with {bytes} bytes")?;
+        match self.file.check.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", if {:?} accepts them", self.file.check),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,10 +101,14 @@ struct Document {
 }
 
 impl ConfigPush {
-    /// Works under this policy.
+    /// Works under this policy; checks run under supervisors, in `folders`.
     #[must_use]
-    pub fn new(policy: PushPolicy) -> Self {
-        Self { policy }
+    pub fn new(policy: PushPolicy, steps: Steps, folders: impl Into<PathBuf>) -> Self {
+        Self {
+            policy,
+            steps,
+            folders: folders.into(),
+        }
     }
 
     async fn replace<P: JobPort>(&self, plan: &PushPlan, port: &mut P) -> Outcome {
@@ -118,15 +137,52 @@ impl ConfigPush {
             // It may be in its place and not be durable.
             return back(path, kept, &format!("{}: {error}", path.display()));
         }
+        let folder = Folder::of_step(&self.folders, port.job_id(), 0);
         let checked = tokio::select! {
-            checked = check(&plan.file) => checked,
-            reason = port.stopped() => Err(format!("stopped ({reason:?})")),
+            checked = self.check(&plan.file, &folder) => checked,
+            reason = port.stopped() => {
+                // What stays behind of it ends by its own time limit.
+                if let Err(error) = Steps::stop(&folder).await {
+                    tracing::warn!(%error, "a check could not be stopped");
+                }
+                Err(format!("stopped ({reason:?})"))
+            }
         };
         let Err(why) = checked else {
             let bytes = plan.content.len().to_string();
             return Outcome::Succeeded(Details::new().with("bytes", &bytes));
         };
         back(path, kept, &why)
+    }
+
+    /// Under a supervisor: whatever the check starts is ended with it, and it is not begun a second
+    /// time beside itself when the agent dies meanwhile.
+    async fn check(&self, file: &PushedFile, folder: &Folder) -> Result<(), String> {
+        let Some((program, args)) = file.check.split_first() else {
+            return Ok(());
+        };
+        let mut args = args.to_vec();
+        args.push(file.path.to_string_lossy().into_owned());
+        let spec = hook::spec(program, &args, &[], file.check_timeout_s);
+        let result = hook::run(&self.steps, folder, &spec).await;
+        match result.map_err(|fault| format!("the check {fault}"))?.end {
+            End::Exited(0) => Ok(()),
+            End::TimedOut => Err(format!(
+                "the check took longer than {} s",
+                file.check_timeout_s
+            )),
+            End::NotStarted(why) => Err(format!("the check cannot be started: {why}")),
+            end => Err(format!("the check refused the new file ({end})")),
+        }
+    }
+
+    /// Ends what may still run of a check, and forgets its result: a check that is repeated after
+    /// a cut does no harm.
+    async fn done(&self, outcome: Outcome, job_id: &str) -> Outcome {
+        if let Err(error) = hook::clear(&self.folders, job_id).await {
+            tracing::warn!(%error, "what is left of a check cannot be removed");
+        }
+        outcome
     }
 }
 
@@ -157,12 +213,19 @@ impl JobHandler for ConfigPush {
         let plan = PushPlan {
             file: file.clone(),
             content: document.content,
+            resuming: offer.resuming,
         };
         Ok((OperationTag::of(OPERATION), plan))
     }
 
     async fn run<P: JobPort>(&self, plan: PushPlan, port: &mut P) -> Outcome {
-        self.replace(&plan, port).await
+        if !plan.resuming
+            && let Err(error) = hook::clear(&self.folders, port.job_id()).await
+        {
+            return failed(&format!("the folder of a check cannot be used: {error}"));
+        }
+        let outcome = self.replace(&plan, port).await;
+        self.done(outcome, port.job_id()).await
     }
 
     async fn resume<P: JobPort>(
@@ -172,19 +235,19 @@ impl JobHandler for ConfigPush {
         plan: Option<PushPlan>,
         port: &mut P,
     ) -> Outcome {
-        match (from.bytes(), plan) {
-            ([FORMAT], Some(plan)) => {
-                let kept = beside(&plan.file.path, ".before");
-                let attempt = port.attempt();
-                if attempt.number >= attempt.last && attempt.last > 1 {
-                    // After this one nobody would be asked to put the old file back.
-                    let why = format!("the check was cut off {} times", attempt.number - 1);
-                    return back(&plan.file.path, &kept, &why);
-                }
-                self.put(&plan, &kept, port).await
-            }
-            _ => failed("the checkpoint is of another version of this agent"),
-        }
+        let ([FORMAT], Some(plan)) = (from.bytes(), plan) else {
+            return failed("the checkpoint is of another version of this agent");
+        };
+        let kept = beside(&plan.file.path, ".before");
+        let attempt = port.attempt();
+        let outcome = if attempt.number >= attempt.last && attempt.last > 1 {
+            // After this one nobody would be asked to put the old file back.
+            let why = format!("the check was cut off {} times", attempt.number - 1);
+            back(&plan.file.path, &kept, &why)
+        } else {
+            self.put(&plan, &kept, port).await
+        };
+        self.done(outcome, port.job_id()).await
     }
 }
 
@@ -282,32 +345,3 @@ fn roll_back(path: &Path, kept: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
-
-async fn check(file: &PushedFile) -> Result<(), String> {
-    let Some((program, args)) = file.check.split_first() else {
-        return Ok(());
-    };
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .arg(&file.path)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let limit = Duration::from_secs(file.check_timeout_s);
-    match tokio::time::timeout(limit, command.status()).await {
-        Err(_) => Err(format!(
-            "the check took longer than {} s",
-            file.check_timeout_s
-        )),
-        Ok(Err(error)) => Err(format!("the check cannot be started: {error}")),
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(format!("the check refused the new file ({status})")),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,7 @@
 //! | file | says |
 //! |---|---|
 //! | `lock` | locked (flock) for as long as the supervisor lives; holds its process id |
+//! | `result.room` | holds the room of the result, should the step fill the disk |
 //! | `started` | durable before the step starts: from here on it may have had effects |
 //! | `result.json` | durable before the supervisor ends: how the step ended |
 //!

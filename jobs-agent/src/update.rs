@@ -21,11 +21,11 @@
 //! A cancel ends a download and no command: what was installed by then is rolled back.
 
 mod document;
-mod hooks;
 mod signature;
 mod stage;
+mod versions;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use jobs_agent_core::{
     Checkpoint, Details, JobHandler, JobPort, Offer, OperationTag, Outcome, Progress, Reason,
@@ -35,19 +35,25 @@ use serde::Deserialize;
 
 use crate::{
     download::Downloads,
+    hook,
     policy::DownloadPolicy,
-    step::{StepFault, Steps},
+    step::Steps,
     supervise::{End, Folder},
 };
 pub use document::UpdatePlan;
 pub use signature::{KeyFault, Keys, statement};
 use stage::Stage;
+use versions::Versions;
 
 /// The operation's name.
 pub const OPERATION: &str = "update";
 
 /// Longest run of a hook unless the configuration says otherwise, seconds.
 const HOOK_TIMEOUT_S: u64 = 1_800;
+
+/// Longest download unless the configuration says otherwise, seconds: a day, in which 100 MB come
+/// over a line of ten kilobits a second.
+const DOWNLOAD_TIMEOUT_S: u64 = 86_400;
 
 /// What may be updated; nothing unless listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -83,6 +89,16 @@ pub struct Target {
     /// How long each command may take, seconds.
     #[serde(default = "hook_timeout_s")]
     pub timeout_s: u64,
+    /// How long the download may take in all, seconds; after a restart it begins again.
+    #[serde(default = "download_timeout_s")]
+    pub download_timeout_s: u64,
+    /// Whether a target with `keys` takes a version older than the one it was updated to last.
+    #[serde(default)]
+    pub allow_older: bool,
+}
+
+const fn download_timeout_s() -> u64 {
+    DOWNLOAD_TIMEOUT_S
 }
 
 const fn hook_timeout_s() -> u64 {
@@ -96,10 +112,12 @@ pub struct Update {
     keys: BTreeMap<String, Keys>,
     steps: Steps,
     folders: PathBuf,
+    versions: Versions,
 }
 
 impl Update {
-    /// Works under this policy; the keys are read once.
+    /// Works under this policy; the keys are read once. The file `versions` remembers what each
+    /// target was updated to.
     ///
     /// # Errors
     /// A key cannot be read.
@@ -107,6 +125,7 @@ impl Update {
         policy: UpdatePolicy,
         steps: Steps,
         folders: impl Into<PathBuf>,
+        versions: impl Into<PathBuf>,
     ) -> Result<Self, KeyFault> {
         let keys = policy.targets.iter();
         let keys = keys.map(|(name, target)| Ok((name.clone(), Keys::read(&target.keys)?)));
@@ -115,6 +134,7 @@ impl Update {
             policy,
             steps,
             folders: folders.into(),
+            versions: Versions::at(versions),
         })
     }
 
@@ -128,16 +148,21 @@ impl Update {
             return failed(&format!("{}: {error}", plan.target.dir.display()));
         }
         let path = plan.file(port.job_id());
+        let limit = Duration::from_secs(plan.target.download_timeout_s);
+        let receive = downloads.get_checked(&plan.url, &path, Some(plan.digest));
         let received = tokio::select! {
-            received = downloads.get_checked(&plan.url, &path, Some(plan.digest)) => received,
+            received = tokio::time::timeout(limit, receive) => match received {
+                Ok(received) => received.map_err(|fault| fault.to_string()),
+                Err(_) => Err(format!("the download took longer than {} s", limit.as_secs())),
+            },
             reason = port.stopped() => {
                 forget(plan, port.job_id());
                 return failed(&format!("stopped ({reason:?})"));
             }
         };
-        if let Err(fault) = received {
+        if let Err(why) = received {
             forget(plan, port.job_id());
-            return failed(&fault.to_string());
+            return failed(&why);
         }
         port.report(Progress::new().with("step", "install"));
         let mut words = plan.target.install.clone();
@@ -176,6 +201,10 @@ impl Update {
         };
         match verdict {
             Ok(()) => {
+                // Before the outcome is durable: after a cut here the same version passes again.
+                if let Err(error) = self.versions.remember(&plan.name, &plan.version) {
+                    tracing::warn!(%error, "an older version will not be known as one");
+                }
                 forget(plan, port.job_id());
                 Outcome::Succeeded(Details::new().with("version", &plan.version))
             }
@@ -219,19 +248,17 @@ impl Update {
             return Ok(());
         };
         let folder = Folder::of_step(&self.folders, port.job_id(), number);
-        let spec = hooks::spec(program, args, plan, port.job_id());
-        let result = match self.steps.run(&folder, &spec).await {
-            Err(StepFault::Interrupted) => {
-                folder.remove().map_err(|error| error.to_string())?;
-                self.steps.run(&folder, &spec).await
-            }
-            other => other,
-        };
+        let env = [
+            ("JOBS_AGENT_JOB_ID", port.job_id()),
+            ("JOBS_AGENT_VERSION", plan.version.as_str()),
+        ];
+        let spec = hook::spec(program, args, &env, plan.target.timeout_s);
+        let result = hook::run(&self.steps, &folder, &spec).await;
         let result = result.map_err(|fault| format!("{name} {fault}"))?;
         match result.end {
             End::Exited(0) => Ok(()),
             end => {
-                let said = hooks::last_line(&result.stderr);
+                let said = hook::last_line(&result.stderr);
                 Err(format!("{name}: {end}{said}"))
             }
         }
@@ -247,6 +274,15 @@ impl JobHandler for Update {
             return Err(Refusal::Unknown);
         }
         let plan = UpdatePlan::read(offer.document.0, &self.policy, &self.keys);
+        let plan = plan.and_then(|plan| {
+            // One that was begun goes on: it may have to go back, too.
+            if offer.resuming || plan.target.keys.is_empty() || plan.target.allow_older {
+                return Ok(plan);
+            }
+            self.versions
+                .check(&plan.name, &plan.version)
+                .map(|()| plan)
+        });
         match plan {
             Ok(mut plan) => {
                 plan.resuming = offer.resuming;
@@ -260,7 +296,7 @@ impl JobHandler for Update {
 
     async fn run<P: JobPort>(&self, plan: UpdatePlan, port: &mut P) -> Outcome {
         if !plan.resuming
-            && let Err(error) = hooks::clear(&self.folders, port.job_id()).await
+            && let Err(error) = hook::clear(&self.folders, port.job_id()).await
         {
             return failed(&format!("the folder of a step cannot be used: {error}"));
         }
@@ -294,7 +330,7 @@ impl Update {
     /// next job of this id, or the next start after a week, removes them.
     async fn done(&self, outcome: Outcome, job_id: &str) -> Outcome {
         if matches!(outcome, Outcome::Succeeded(_))
-            && let Err(error) = hooks::clear(&self.folders, job_id).await
+            && let Err(error) = hook::clear(&self.folders, job_id).await
         {
             tracing::warn!(%error, "what is left of a hook cannot be removed");
         }

@@ -195,10 +195,11 @@ async fn too_many_processes_end_the_step() {
 async fn a_file_cannot_grow_without_bound() {
     let room = Room::new();
     let mut spec = room.spec("head -c 1000000 /dev/zero > big");
-    spec.limits.file_bytes = Some(10_000);
+    // The least that can be configured.
+    spec.limits.file_bytes = Some(65_536);
     let result = run(&room, &spec).await;
     assert_ne!(result.end, End::Exited(0));
-    assert_eq!(fs::metadata(room.path("big")).unwrap().len(), 10_000);
+    assert_eq!(fs::metadata(room.path("big")).unwrap().len(), 65_536);
 }
 
 #[tokio::test]
@@ -244,4 +245,39 @@ async fn a_fork_bomb_of_another_user_hits_its_limit() {
     let result = run(&room, &spec).await;
     assert_ne!(result.end, End::Exited(0), "{result:?}");
     assert!(result.took_ms < Duration::from_secs(25).as_millis() as u64);
+}
+
+#[tokio::test]
+async fn a_step_that_fills_the_disk_keeps_its_result() {
+    if !disk_can_be_mounted() {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    }
+    let room = Room::new();
+    let mut spec = room.spec("head -c 10000000 /dev/zero > \"$DISK/fill\"; echo full; exit 5");
+    let disk = room.path("disk");
+    fs::create_dir(&disk).unwrap();
+    spec.env
+        .push(("DISK".into(), disk.to_str().unwrap().into()));
+    fs::write(room.path("spec"), serde_json::to_vec(&spec).unwrap()).unwrap();
+    // A disk of its own, which nobody else sees and which is gone with its processes.
+    let text = "mount -t tmpfs -o size=300k none disk || exit 77; mkdir disk/step; \
+                \"$0\" supervise disk/step < spec; cp disk/step/result.json .";
+    let output = tokio::process::Command::new("unshare")
+        .args(["-rm", "sh", "-c", text])
+        .arg(steps().program)
+        .current_dir(room.dir.path())
+        .output();
+    let _ = soon(output).await;
+    let result: StepResult = serde_json::from_str(room.read("result.json").trim()).unwrap();
+    assert_eq!(result.end, End::Exited(5), "{result:?}");
+    assert_eq!(result.stdout, "full\n");
+    assert!(result.stderr.contains("No space left"), "{result:?}");
+}
+
+fn disk_can_be_mounted() -> bool {
+    std::process::Command::new("unshare")
+        .args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
+        .status()
+        .is_ok_and(|status| status.success())
 }

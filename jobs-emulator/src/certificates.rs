@@ -90,6 +90,11 @@ impl Certificates {
             }
     }
 
+    /// Whether an identity may act for a thing; a certificate must be active to.
+    pub(crate) fn may_use(&self, identity: &Identity, thing: &str) -> bool {
+        self.may_connect(identity) && self.may_act_for(identity, thing)
+    }
+
     fn may_act_for(&self, identity: &Identity, thing: &str) -> bool {
         self.may_act_for_any(identity)
             || match identity {

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 use crate::call::ServiceCall;
-use crate::certificates::{Certificate, Certificates, Identity};
+use crate::certificates::{Certificate, Certificates, Identity, certificate_id};
 use crate::clock::RunningClock;
 use crate::faults::Faults;
 use crate::hub::Hub;
@@ -18,8 +16,8 @@ use crate::listen;
 use crate::model::Service;
 use crate::mqtt::broker::BrokerSnapshot;
 use crate::options::{Options, StartError, StoreError};
+use crate::ports::{Addresses, Ports};
 use crate::store::{self, Store};
-use crate::tls::identity::server_config;
 use crate::tls::pki::{Pki, PkiFiles};
 use crate::trace::Trace;
 
@@ -48,9 +46,7 @@ use crate::trace::Trace;
 #[derive(Debug)]
 pub struct Emulator {
     hub: Arc<Hub>,
-    http: SocketAddr,
-    mqtt: SocketAddr,
-    mqtts: Option<SocketAddr>,
+    at: Addresses,
     pki: Option<Arc<Pki>>,
     fronts: JoinSet<()>,
     keeper: Option<Keeper>,
@@ -78,6 +74,7 @@ impl Emulator {
             None => None,
         };
         let not_before_ms = kept.as_ref().map_or(0, |kept| kept.now_ms);
+        let ports = Ports::open(&options).await?;
         let clock = RunningClock::start(options.clock, not_before_ms);
         let (service, broker, mut certificates) = match kept {
             Some(mut kept) => {
@@ -89,30 +86,15 @@ impl Emulator {
                 (service, BrokerSnapshot::default(), Certificates::default())
             }
         };
-        let http = bind("http", options.http).await?;
-        let mqtt = bind("mqtt", options.mqtt).await?;
-        let mut secure = None;
-        let mut pki = None;
-        if let Some(wanted) = options.mqtts {
-            let made = Pki::open(options.state.as_deref())?;
-            let (listener, address) = bind("mqtts", wanted).await?;
-            let (chain, key) = made.issue_server(address.ip(), &service.settings().endpoint)?;
-            let acceptor = TlsAcceptor::from(Arc::new(server_config(chain, key)?));
-            register_device(&mut certificates, &made, clock.now_ms());
-            secure = Some((listener, address, acceptor));
-            pki = Some(Arc::new(made));
+        if let Some(pki) = &ports.pki {
+            register_device(&mut certificates, pki, clock.now_ms());
         }
         let hub = Hub::new(clock, service, broker, certificates, options.faults);
         let hub = Arc::new(hub);
 
-        let mut fronts = JoinSet::new();
+        let (at, pki) = (ports.addresses(), ports.pki.clone());
+        let mut fronts = ports.serve(&hub);
         fronts.spawn(listen::run_timers(Arc::clone(&hub)));
-        fronts.spawn(listen::http(http.0, Arc::clone(&hub), pki.clone()));
-        fronts.spawn(listen::mqtt(mqtt.0, Arc::clone(&hub)));
-        let mqtts = secure.as_ref().map(|(_, address, _)| *address);
-        if let Some((listener, _, acceptor)) = secure {
-            fronts.spawn(listen::mqtts(listener, acceptor, Arc::clone(&hub)));
-        }
         let keeper = store.map(|store| {
             let (finish, finished) = oneshot::channel();
             let keep = store::keep_saved(Arc::new(store), Arc::clone(&hub), finished);
@@ -122,9 +104,7 @@ impl Emulator {
         hub.changed();
         Ok(Self {
             hub,
-            http: http.1,
-            mqtt: mqtt.1,
-            mqtts,
+            at,
             pki,
             fronts,
             keeper,
@@ -134,19 +114,31 @@ impl Emulator {
     /// Address of the HTTP front.
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
-        self.http
+        self.at.http
     }
 
     /// Address of the MQTT front without TLS.
     #[must_use]
     pub const fn mqtt_addr(&self) -> SocketAddr {
-        self.mqtt
+        self.at.mqtt
     }
 
     /// Address of the MQTT front with mutual TLS, if it was asked for.
     #[must_use]
     pub const fn mqtts_addr(&self) -> Option<SocketAddr> {
-        self.mqtts
+        self.at.mqtts
+    }
+
+    /// Address of the HTTP data plane without TLS, if it was asked for.
+    #[must_use]
+    pub const fn data_http_addr(&self) -> Option<SocketAddr> {
+        self.at.data_http
+    }
+
+    /// Address of the HTTP data plane with mutual TLS, if it was asked for.
+    #[must_use]
+    pub const fn data_https_addr(&self) -> Option<SocketAddr> {
+        self.at.data_https
     }
 
     /// Files a TLS client needs, if TLS was asked for.
@@ -179,6 +171,26 @@ impl Emulator {
             .register(issued.id, certificate);
         self.hub.changed();
         Ok(Some((issued.certificate_pem, issued.private_key_pem)))
+    }
+
+    /// Registers a certificate that somebody else issued, in DER form, for one thing only; answers
+    /// its id. One that is known already is replaced, so this also makes it inactive. Its text is
+    /// not kept.
+    pub fn register_certificate(&self, der: &[u8], thing: &str, active: bool) -> String {
+        let id = certificate_id(der);
+        let certificate = Certificate {
+            pem: String::new(),
+            active,
+            created_ms: self.hub.clock.now_ms(),
+            things: BTreeSet::from([thing.to_owned()]),
+            any_thing: false,
+        };
+        self.hub
+            .lock()
+            .certificates
+            .register(id.clone(), certificate);
+        self.hub.changed();
+        id
     }
 
     /// Lets a closure act on the service at the current time (ms since the epoch), and delivers
@@ -228,7 +240,7 @@ impl Emulator {
         }
     }
 
-    /// The recording of MQTT packets.
+    /// The recording of MQTT packets and of requests to the HTTP data plane.
     #[must_use]
     pub fn trace(&self) -> Trace {
         self.hub.trace.clone()
@@ -283,20 +295,6 @@ impl Drop for Emulator {
         self.hub.stop.send_replace(true);
         self.fronts.detach_all();
     }
-}
-
-async fn bind(
-    front: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen {
-        front,
-        address,
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }
 
 fn register_device(certificates: &mut Certificates, pki: &Pki, now_ms: u64) {

@@ -7,14 +7,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::certificates::{Identity, certificate_id};
-use crate::http;
+use crate::http::{self, DataDoor};
 use crate::hub::Hub;
 use crate::mqtt::connection::serve;
 use crate::tls::pki::Pki;
@@ -84,29 +89,29 @@ pub(crate) async fn mqtt(listener: TcpListener, hub: Arc<Hub>) {
     .await;
 }
 
+/// Shakes hands; the stream and who is at its other end.
+async fn shake(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+) -> Option<(TlsStream<TcpStream>, Identity)> {
+    let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+    let stream = shaken
+        .ok()?
+        .inspect_err(|error| tracing::info!(%error, "TLS handshake failed"))
+        .ok()?;
+    let chain = stream.get_ref().1.peer_certificates()?;
+    let identity = Identity::Certificate(certificate_id(chain.first()?));
+    Some((stream, identity))
+}
+
 /// The MQTT front with mutual TLS.
 pub(crate) async fn mqtts(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hub>) {
     accept(listener, hub, move |stream, hub| {
         let acceptor = acceptor.clone();
         async move {
-            let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
-            let stream = match shaken {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => {
-                    tracing::info!(%error, "TLS handshake failed");
-                    return;
-                }
-                Err(_) => return,
-            };
-            let peer = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(|chain| chain.first());
-            let Some(id) = peer.map(|certificate| certificate_id(certificate)) else {
+            let Some((stream, identity)) = shake(&acceptor, stream).await else {
                 return;
             };
-            let identity = Identity::Certificate(id);
             if !hub.lock().certificates.may_connect(&identity) {
                 tracing::info!(?identity, "certificate is not registered or not active");
                 return;
@@ -122,28 +127,73 @@ pub(crate) async fn http(listener: TcpListener, hub: Arc<Hub>, pki: Option<Arc<P
     accept(listener, hub, move |stream, hub| {
         let pki = pki.clone();
         async move {
-                    let stopping = Arc::clone(&hub);
-            let service = service_fn(move |request| {
-                let (hub, pki) = (Arc::clone(&hub), pki.clone());
+            let answering = Arc::clone(&hub);
+            serve_http(stream, &hub, move |request| {
+                let (hub, pki) = (Arc::clone(&answering), pki.clone());
                 async move { Ok::<_, Infallible>(http::answer(request, &hub, pki.as_deref()).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "HTTP connection ended");
-                    }
-                }
-                () = stopping.stopped() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                }
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+/// The HTTP data plane without TLS.
+pub(crate) async fn data_http(listener: TcpListener, hub: Arc<Hub>) {
+    accept(listener, hub, |stream, hub| async move {
+        serve_data(stream, Identity::Anyone, hub).await;
+    })
+    .await;
+}
+
+/// The HTTP data plane with mutual TLS. What a certificate may do is looked up for each request, as
+/// it can change while a connection lasts.
+pub(crate) async fn data_https(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hub>) {
+    accept(listener, hub, move |stream, hub| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Some((stream, identity)) = shake(&acceptor, stream).await {
+                serve_data(stream, identity, hub).await;
             }
         }
     })
     .await;
+}
+
+async fn serve_data<S>(stream: S, identity: Identity, hub: Arc<Hub>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let door = Arc::new(DataDoor::open(identity, Arc::clone(&hub)));
+    serve_http(stream, &hub, move |request| {
+        let door = Arc::clone(&door);
+        async move { door.answer(request).await }
+    })
+    .await;
+}
+
+/// Serves one HTTP connection until it ends or the emulator stops.
+async fn serve_http<S, F, Fut, E>(stream: S, hub: &Hub, answer: F)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Fn(Request<Incoming>) -> Fut,
+    Fut: Future<Output = Result<Response<Full<Bytes>>, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "HTTP connection ended");
+            }
+        }
+        () = hub.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
 }

@@ -16,10 +16,10 @@ use tracing_subscriber::EnvFilter;
 /// A local AWS IoT Jobs service.
 ///
 /// When it is ready it prints one line of JSON with the addresses on stdout: `http` and `mqtt`,
-/// and with --mqtts also `mqtts` and the files `ca`, `cert` and `key`. The log goes to stderr
-/// (RUST_LOG chooses how much). SIGINT and SIGTERM stop it with exit code 0.
+/// further ones under the name of their option, and with TLS the files `ca`, `cert` and `key`. The
+/// log goes to stderr (RUST_LOG chooses how much). SIGINT and SIGTERM stop it with exit code 0.
 ///
-/// On the plain MQTT port a client may act for any thing. On the TLS port it acts for the things
+/// On the plain ports of devices a client may act for any thing. On the TLS ports it acts for the things
 /// its certificate is attached to (aws iot create-keys-and-certificate, attach-thing-principal);
 /// the certificate named on the ready line may act for any thing. Policies are not evaluated and
 /// signatures of HTTP requests are not checked: do not listen on a network you do not trust.
@@ -37,6 +37,14 @@ struct Arguments {
     /// Address of MQTT with mutual TLS; without it there is none.
     #[arg(long, value_name = "ADDR")]
     mqtts: Option<SocketAddr>,
+
+    /// Address of the HTTP data plane for devices without MQTT, without TLS or signature.
+    #[arg(long, value_name = "ADDR")]
+    data_http: Option<SocketAddr>,
+
+    /// Address of the HTTP data plane with mutual TLS (port 8443 on AWS IoT).
+    #[arg(long, value_name = "ADDR")]
+    data_https: Option<SocketAddr>,
 
     /// Folder to keep things, jobs, sessions and certificates in; without it all is forgotten.
     #[arg(long, value_name = "DIR")]
@@ -86,6 +94,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         http: arguments.http,
         mqtt: arguments.mqtt,
         mqtts: arguments.mqtts,
+        data_http: arguments.data_http,
+        data_https: arguments.data_https,
         state: arguments.state,
         settings: Settings {
             endpoint: arguments.endpoint,
@@ -109,8 +119,16 @@ fn print_ready(emulator: &Emulator) -> std::io::Result<()> {
         "http": emulator.http_addr().to_string(),
         "mqtt": emulator.mqtt_addr().to_string(),
     });
-    if let (Some(address), Some(files)) = (emulator.mqtts_addr(), emulator.pki()) {
-        ready["mqtts"] = address.to_string().into();
+    for (name, address) in [
+        ("mqtts", emulator.mqtts_addr()),
+        ("data-http", emulator.data_http_addr()),
+        ("data-https", emulator.data_https_addr()),
+    ] {
+        if let Some(address) = address {
+            ready[name] = address.to_string().into();
+        }
+    }
+    if let Some(files) = emulator.pki() {
         for (name, path) in [
             ("ca", &files.ca),
             ("cert", &files.cert),

@@ -20,6 +20,11 @@ pub struct Options {
     pub mqtt: SocketAddr,
     /// Address of the MQTT front with mutual TLS, if wanted.
     pub mqtts: Option<SocketAddr>,
+    /// Address of the HTTP data plane without TLS or signature, if wanted: for trials of devices that
+    /// have no MQTT.
+    pub data_http: Option<SocketAddr>,
+    /// Address of the HTTP data plane with mutual TLS, if wanted.
+    pub data_https: Option<SocketAddr>,
     /// Folder that the state is kept in across restarts; made if missing.
     pub state: Option<PathBuf>,
     /// Rules of the service. They win over those a kept state was made with.
@@ -37,6 +42,8 @@ impl Default for Options {
             http: free,
             mqtt: free,
             mqtts: None,
+            data_http: None,
+            data_https: None,
             state: None,
             settings: Settings::default(),
             clock: Clock::System,
@@ -52,7 +59,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address} for {front}: {source}; choose a free port, or port 0")]
     Listen {
-        /// Which front: `http`, `mqtt` or `mqtts`.
+        /// Which front: `http`, `mqtt`, `mqtts`, `data-http` or `data-https`.
         front: &'static str,
         /// The address that was asked for.
         address: SocketAddr,

@@ -1,4 +1,4 @@
-//! A recording of MQTT packets as the emulator saw them.
+//! A recording of MQTT packets, and of requests to the HTTP data plane, as the emulator saw them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,10 +57,26 @@ pub struct TraceEntry {
     pub payload_bytes: usize,
 }
 
+/// One request to the HTTP data plane.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DataRequest {
+    /// When, in ms since the epoch of the emulator's clock.
+    pub at_ms: u64,
+    /// Which connection; numbers grow and are never used again.
+    pub connection: u64,
+    /// `GET`, `PUT` or `POST`.
+    pub method: String,
+    /// Path and query, as sent.
+    pub target: String,
+    /// The status that was answered; 0 if a fault cut the connection instead.
+    pub status: u16,
+}
+
 #[derive(Debug)]
 struct Recording {
     on: bool,
     entries: VecDeque<TraceEntry>,
+    requests: VecDeque<DataRequest>,
     dropped: u64,
 }
 
@@ -77,6 +93,7 @@ impl Default for Trace {
         let recording = Recording {
             on: true,
             entries: VecDeque::new(),
+            requests: VecDeque::new(),
             dropped: 0,
         };
         Self {
@@ -101,6 +118,7 @@ impl Trace {
     pub fn clear(&self) {
         let mut recording = self.lock();
         recording.entries.clear();
+        recording.requests.clear();
         recording.dropped = 0;
     }
 
@@ -134,6 +152,24 @@ impl Trace {
                 && entry.kind == PacketKind::Publish
                 && entry.direction == Direction::FromDevice
         })
+    }
+
+    /// A copy of the recorded requests to the HTTP data plane, oldest first; bounded like the packets.
+    #[must_use]
+    pub fn data_requests(&self) -> Vec<DataRequest> {
+        self.lock().requests.iter().cloned().collect()
+    }
+
+    pub(crate) fn record_request(&self, request: DataRequest) {
+        let mut recording = self.lock();
+        if !recording.on {
+            return;
+        }
+        if recording.requests.len() >= TRACE_MAX_ENTRIES {
+            recording.requests.pop_front();
+            recording.dropped = recording.dropped.saturating_add(1);
+        }
+        recording.requests.push_back(request);
     }
 
     pub(crate) fn record(&self, entry: TraceEntry) {

@@ -2,20 +2,25 @@
 
 mod front_support;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use front_support::{Client, Hello, add_things, control, http, topic};
-use jobs_emulator::{Emulator, Options};
+use front_support::{Client, Hello, add_things, control, create_job, http, http_over, topic};
+use jobs_emulator::{Cut, Emulator, Faults, Options};
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 async fn secure() -> Emulator {
     let options = Options {
         mqtts: Some(([127, 0, 0, 1], 0).into()),
+        data_http: Some(([127, 0, 0, 1], 0).into()),
+        data_https: Some(([127, 0, 0, 1], 0).into()),
         ..Options::default()
     };
     let emulator = Emulator::start(options).await.unwrap();
@@ -23,12 +28,13 @@ async fn secure() -> Emulator {
     emulator
 }
 
-/// Connects with a certificate, offering some protocol names; `None` if it is not let in.
-async fn connect(
+/// A TLS connection to one of the fronts.
+async fn shake(
     emulator: &Emulator,
+    address: SocketAddr,
     identity: Option<(&str, &str)>,
     alpn: &[&[u8]],
-) -> Option<Client> {
+) -> Option<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     let files = emulator.pki().unwrap();
     roots
@@ -48,16 +54,32 @@ async fn connect(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let stream = TcpStream::connect(emulator.mqtts_addr().unwrap())
-        .await
-        .unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .ok()?;
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.ok()
+}
+
+/// Connects with a certificate, offering some protocol names; `None` if it is not let in.
+async fn connect(
+    emulator: &Emulator,
+    identity: Option<(&str, &str)>,
+    alpn: &[&[u8]],
+) -> Option<Client> {
+    let address = emulator.mqtts_addr().unwrap();
+    let stream = shake(emulator, address, identity, alpn).await?;
     let client = Client::hello_over(Box::new(stream), &Hello::new("d1")).await;
     client.map(|(client, _)| client)
+}
+
+/// Status and error type of a request to the data plane that this certificate makes.
+async fn ask(emulator: &Emulator, identity: (&str, &str), request: &str) -> (u16, String) {
+    let address = emulator.data_https_addr().unwrap();
+    let offer: [&[u8]; 1] = [b"x-amzn-http-ca"];
+    let stream = shake(emulator, address, Some(identity), &offer).await;
+    let answer = http_over(stream.unwrap(), request, "", "").await;
+    let kind = answer.header("x-amzn-errortype").unwrap_or_default();
+    (answer.status, kind.to_owned())
 }
 
 fn ready_made(emulator: &Emulator) -> (String, String) {
@@ -203,6 +225,63 @@ async fn a_device_is_set_up_by_http_as_in_the_cloud() {
     assert_eq!(
         control(address, "GET", &path, Value::Null).await.status,
         404
+    );
+}
+
+#[tokio::test]
+async fn over_https_too_a_certificate_may_act_for_its_own_thing_only() {
+    let emulator = secure().await;
+    create_job(&emulator, "j1", &["t1"]);
+    let (certificate, key) = emulator.issue_certificate("t1").unwrap().unwrap();
+    let own = (certificate.as_str(), key.as_str());
+    let good = (200, String::new());
+    assert_eq!(ask(&emulator, own, "GET /things/t1/jobs").await, good);
+    assert_eq!(ask(&emulator, own, "PUT /things/t1/jobs/$next").await, good);
+    let denied = (403, "ForbiddenException".to_owned());
+    for request in ["GET /things/t2/jobs", "PUT /things/t2/jobs/$next"] {
+        assert_eq!(ask(&emulator, own, request).await, denied, "{request}");
+    }
+    // The control plane is not for devices.
+    let foreign = (400, "UnsupportedOperationException".to_owned());
+    assert_eq!(ask(&emulator, own, "GET /jobs").await, foreign);
+
+    let other = secure().await;
+    let (certificate, key) = other.issue_certificate("t1").unwrap().unwrap();
+    let unknown = ask(&emulator, (&certificate, &key), "GET /things/t1/jobs").await;
+    assert_eq!(unknown, denied);
+}
+
+#[tokio::test]
+async fn the_plain_data_plane_needs_no_signature_and_its_requests_are_recorded() {
+    let emulator = secure().await;
+    let address = emulator.data_http_addr().unwrap();
+    let connect = || TcpStream::connect(address);
+    let stream = connect().await.unwrap();
+    let answer = http_over(stream, "GET /things/t2/jobs", "", "").await;
+    assert_eq!(answer.body, json!({"inProgressJobs": [], "queuedJobs": []}));
+    emulator.set_faults(Faults {
+        cuts: vec![Some(Cut::AfterPuback)],
+        ..Faults::default()
+    });
+    create_job(&emulator, "j1", &["t1"]);
+    let mut stream = connect().await.unwrap();
+    let request = "PUT /things/t1/jobs/$next HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes, b"", "cut before the answer");
+    let execution = emulator.service().execution("t1", "j1", None).unwrap();
+    assert_eq!(execution.status.as_str(), "IN_PROGRESS", "yet it acted");
+    let recorded: Vec<_> = emulator
+        .trace()
+        .data_requests()
+        .into_iter()
+        .map(|request| (request.method, request.target, request.status))
+        .collect();
+    let list = ("GET".into(), "/things/t2/jobs".into(), 200);
+    assert_eq!(
+        recorded,
+        [list, ("PUT".into(), "/things/t1/jobs/$next".into(), 0)]
     );
 }
 

@@ -42,27 +42,23 @@ impl<const N: usize> RamStore<N> {
 impl<const N: usize> RecordStore for RamStore<N> {
     type Error = RamFull;
 
-    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, RamFull> {
-        let Some(record) = self.record(slot) else {
-            return Ok(None);
-        };
+    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<usize, RamFull> {
+        let record = self.record(slot).unwrap_or_default();
         let place = buf.get_mut(..record.len()).ok_or(RamFull)?;
         place.copy_from_slice(record);
-        Ok(Some(record.len()))
+        Ok(record.len())
     }
 
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), RamFull> {
-        let record = Vec::from_slice(record).map_err(|_| RamFull)?;
-        if let Some((_, place)) = self.records.iter_mut().find(|(held, _)| *held == slot) {
-            *place = record;
+        let kept = Vec::from_slice(record).map_err(|_| RamFull)?;
+        let held = self.records.iter().position(|(held, _)| *held == slot);
+        if let Some(held) = held {
+            self.records.swap_remove(held);
+        }
+        if record.is_empty() {
             return Ok(());
         }
-        self.records.push((slot, record)).map_err(|_| RamFull)
-    }
-
-    async fn erase(&mut self, slot: u8) -> Result<(), RamFull> {
-        self.records.retain(|(held, _)| *held != slot);
-        Ok(())
+        self.records.push((slot, kept)).map_err(|_| RamFull)
     }
 
     async fn reset(&mut self) -> Result<(), RamFull> {

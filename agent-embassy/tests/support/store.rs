@@ -56,32 +56,29 @@ impl ScriptedStore {
 impl RecordStore for ScriptedStore {
     type Error = Broken;
 
-    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, Broken> {
+    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<usize, Broken> {
         one_poll().await;
         let state = self.0.borrow();
         if state.store.damaged {
             return Err(Broken(StoreErrorKind::Corrupted));
         }
         let Some(record) = state.store.records.get(&slot) else {
-            return Ok(None);
+            return Ok(0);
         };
         let place = buf
             .get_mut(..record.len())
             .ok_or(Broken(StoreErrorKind::TooLong))?;
         place.copy_from_slice(record);
-        Ok(Some(record.len()))
+        Ok(record.len())
     }
 
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), Broken> {
         self.change(|medium| {
-            medium.records.insert(slot, record.to_vec());
-        })
-        .await
-    }
-
-    async fn erase(&mut self, slot: u8) -> Result<(), Broken> {
-        self.change(|medium| {
-            medium.records.remove(&slot);
+            if record.is_empty() {
+                medium.records.remove(&slot);
+            } else {
+                medium.records.insert(slot, record.to_vec());
+            }
         })
         .await
     }

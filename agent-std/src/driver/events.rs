@@ -11,7 +11,7 @@ use super::desk::{Word, Work};
 use super::port::Port;
 use crate::agent::AgentError;
 use crate::happening::Happening;
-use crate::link::{Link, LinkEvent, SendId};
+use crate::link::{Link, LinkError, LinkEvent, SendId};
 use crate::redact::redact;
 use crate::store::StoreError;
 
@@ -38,6 +38,9 @@ where
                 };
                 self.around.tell(&why_told);
                 // The link logs every attempt itself.
+                if matches!(why, LinkError::Kicked { .. }) {
+                    self.around.metrics.kicked();
+                }
                 if permanent {
                     error!(%why, "disconnected: somebody has to look at this");
                 } else {

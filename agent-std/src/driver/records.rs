@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use crate::agent::AgentError;
-use crate::store::{AsyncStore, FileStore, RecordStore, StoreError};
+use crate::store::{AsyncStore, FileStore, RecordStore, StoreError, StorePool};
 
 /// How long to wait for the directory while another agent still has it, in milliseconds. An agent
 /// that was just ended finishes its last write first, which takes far less.
@@ -37,22 +37,30 @@ impl RecordStore for Box<dyn RecordStore> {
     }
 }
 
-/// Opens the store; waits a little for an earlier agent to let go of the directory.
-pub(crate) async fn open(place: Place) -> Result<AsyncStore, StoreError> {
-    let dir = match place {
-        Place::Store(store) => return AsyncStore::new(store),
-        Place::Dir(dir) => dir,
+/// Opens the store, on a thread of its own or of a pool; waits a little for an earlier agent to let
+/// go of the directory.
+pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<AsyncStore, StoreError> {
+    let dir = match (place, pool) {
+        (Place::Store(store), None) => return AsyncStore::new(store),
+        (Place::Store(store), Some(pool)) => return Ok(AsyncStore::pooled(store, pool)),
+        (Place::Dir(dir), _) => dir,
     };
     let give_up_at = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
     loop {
         let dir = dir.clone();
-        let opened = tokio::task::spawn_blocking(move || FileStore::open(dir)).await;
-        match opened.unwrap_or(Err(StoreError::Closed)) {
-            Ok(store) => return AsyncStore::new(store),
+        let make = move || FileStore::open(dir);
+        let opened = match pool {
+            Some(pool) => AsyncStore::made_on(pool, make).await,
+            None => match tokio::task::spawn_blocking(make).await {
+                Ok(store) => store.and_then(AsyncStore::new),
+                Err(_) => Err(StoreError::Closed),
+            },
+        };
+        match opened {
             Err(StoreError::InUse { .. }) if Instant::now() < give_up_at => {
                 sleep(Duration::from_millis(LOCK_LOOK_MS)).await;
             }
-            Err(error) => return Err(error),
+            opened => return opened,
         }
     }
 }

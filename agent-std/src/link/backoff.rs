@@ -85,7 +85,7 @@ impl Backoff {
     }
 
     /// A value of `0..=bound`; the bias of the modulus is far below what matters here.
-    fn up_to(&mut self, bound: u64) -> u64 {
+    pub(in crate::link) fn up_to(&mut self, bound: u64) -> u64 {
         // SplitMix64 (Steele, Lea, Flood 2014): small, and good enough to spread a fleet.
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;

@@ -46,6 +46,15 @@ pub enum ConfigError {
         /// What the parser or rustls said.
         cause: String,
     },
+    /// One thing more than may share a connection.
+    #[error(
+        "{things_max} things share this connection, and no more may: AWS IoT takes 50 \
+         subscriptions on a connection, two for each thing. Give the others another hub"
+    )]
+    HubFull {
+        /// Things that may share it.
+        things_max: usize,
+    },
     /// A value is out of the range MQTT or AWS IoT allows.
     #[error("{what}")]
     BadValue {
@@ -92,20 +101,20 @@ impl RefusedReason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The network or the broker cannot be reached.
-    #[error("cannot reach the broker ({cause}): check network, name resolution and firewall")]
+    #[error("cannot reach the service ({cause}): check network, name resolution and firewall")]
     Unreachable {
         /// The operating system's words.
         cause: String,
     },
     /// The connection was not ready within the time allowed for TCP, TLS and CONNACK together.
-    #[error("the broker did not finish connecting in {limit_s} s: trying again")]
+    #[error("the service did not finish connecting in {limit_s} s: trying again")]
     ConnectTimeout {
         /// The limit, in seconds.
         limit_s: u64,
     },
     /// The broker is not who it should be, or does not accept who we are.
     #[error(
-        "TLS with the broker failed ({cause}): check the CA file, the endpoint name, the clock of \
+        "TLS with the service failed ({cause}): check the CA file, the endpoint name, the clock of \
          this machine, and that our certificate is registered and active"
     )]
     Identity {
@@ -113,7 +122,7 @@ pub enum LinkError {
         cause: String,
     },
     /// The broker answered CONNECT with a refusal.
-    #[error("the broker refused the connection: {}", reason.advice())]
+    #[error("the service refused the connection: {}", reason.advice())]
     Refused {
         /// The reason it gave.
         reason: RefusedReason,
@@ -147,6 +156,51 @@ pub enum LinkError {
         /// What was wrong.
         cause: String,
     },
+    /// The agent did not take its messages from a connection that it shares, and has missed some.
+    #[error(
+        "more than {held} messages waited for the agent, and some are lost: asking again. A handler \
+         that blocks its thread does this: put such work into spawn_blocking"
+    )]
+    Overrun {
+        /// Messages that are held.
+        held: usize,
+    },
+    /// The program that lent its connection took it back.
+    #[error("the program ended the connection that it had lent: lend another one to a new agent")]
+    Withdrawn,
+    /// The service refuses an action for good: HTTP status 401 or 403, or a certificate it does not
+    /// take.
+    #[error(
+        "the service denied {action} ({cause}): check that the certificate is active and that its \
+         policy allows {action} on this thing; actions over HTTPS begin with `iotjobsdata:`"
+    )]
+    Denied {
+        /// The policy action that was denied.
+        action: &'static str,
+        /// What the service said.
+        cause: String,
+    },
+    /// The service asked for a pause (`Retry-After`).
+    #[error("the service asked for a pause of {wait_s} s: waiting")]
+    Throttled {
+        /// The pause, in seconds.
+        wait_s: u64,
+    },
+    /// What answers a request over HTTPS is not the service, or does not know this thing.
+    #[error(
+        "what answers does not serve the jobs of this thing over HTTPS ({cause}): check host, port \
+         and thing name"
+    )]
+    NotJobs {
+        /// What was wrong.
+        cause: String,
+    },
+    /// A request had no answer in time.
+    #[error("the service did not answer a request in {limit_ms} ms: connecting anew")]
+    NoAnswer {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
     /// The link was closed by [`Link::close`](super::Link::close).
     #[error("the link is closed: make a new one to connect again")]
     Closed,
@@ -157,13 +211,17 @@ impl LinkError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Identity { .. } | Self::Closed => true,
+            Self::Identity { .. } | Self::Denied { .. } | Self::Withdrawn | Self::Closed => true,
             Self::Refused { reason } => *reason != RefusedReason::Unavailable,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
             | Self::PeerClosed { .. }
             | Self::Kicked { .. }
             | Self::PeerSilent
+            | Self::Overrun { .. }
+            | Self::Throttled { .. }
+            | Self::NotJobs { .. }
+            | Self::NoAnswer { .. }
             | Self::Protocol { .. } => false,
         }
     }

@@ -11,22 +11,20 @@
 //! between that PUBACK and its reaction has lost the message, so the agent asks for its jobs after
 //! each connect and does not rely on redelivery.
 
-mod fault;
+pub(super) mod fault;
 mod pump;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rumqttc::{
-    AsyncClient, ClientError, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode,
-    Transport,
-};
+use rumqttc::{AsyncClient, ClientError, PublishOptions, QoS, SubscribeFilterInput, Transport};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::options::CLOSE_TIMEOUT_MS;
+use super::notices::{self, library_qos, published, subscribed};
+use super::options::{ALPN_AWS_MQTT, CLOSE_TIMEOUT_MS};
 use super::{ConfigError, Link, LinkError, LinkEvent, LinkOptions, Qos, SendError, SendId, tls};
 use pump::{Pump, PumpEvent};
 
@@ -81,7 +79,7 @@ impl RumqttLink {
                         what: "the server name must be a DNS name or an IP address",
                     });
                 }
-                let config = tls::client_config(tls, options.port)?;
+                let config = tls::client_config(tls, options.port, ALPN_AWS_MQTT)?;
                 Transport::tls_with_config(rumqttc::TlsConfiguration::Rustls(config))
             }
         };
@@ -215,28 +213,14 @@ impl Link for RumqttLink {
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8], qos: Qos) -> Result<SendId, SendError> {
-        let qos = match qos {
-            Qos::AtMostOnce => QoS::AtMostOnce,
-            Qos::AtLeastOnce => QoS::AtLeastOnce,
-        };
-        // Larger ones would end the connection instead of this call. 16 covers all header fields.
-        if topic.len() + payload.len() + 16 > super::MAX_PACKET_BYTES {
-            return Err(SendError::Invalid {
-                what: "the message is larger than any AWS IoT takes",
-            });
-        }
+        notices::check_size(topic, payload)?;
         let notice = self
             .sender()?
-            .try_publish_tracked(topic, payload, PublishOptions::new(qos))
+            .try_publish_tracked(topic, payload, PublishOptions::new(library_qos(qos)))
             .map_err(|error| self.not_taken(&error, "topic of a publish"))?;
         let id = self.new_id();
         debug!(topic, bytes = payload.len(), id = id.0, "publish");
-        self.unsettled.spawn(async move {
-            match notice.wait_async().await {
-                Ok(_) => LinkEvent::Acked(id),
-                Err(_) => LinkEvent::Lost(id),
-            }
-        });
+        self.unsettled.spawn(published(id, notice));
         Ok(id)
     }
 
@@ -255,19 +239,7 @@ impl Link for RumqttLink {
             .map_err(|error| self.not_taken(&error, "topic filter of a subscribe"))?;
         let id = self.new_id();
         debug!(?filters, id = id.0, "subscribe");
-        self.unsettled.spawn(async move {
-            match notice.wait_async().await {
-                Ok(suback) => {
-                    let granted = suback
-                        .return_codes
-                        .iter()
-                        .map(|code| matches!(code, SubscribeReasonCode::Success(_)))
-                        .collect();
-                    LinkEvent::SubAck { id, granted }
-                }
-                Err(_) => LinkEvent::Lost(id),
-            }
-        });
+        self.unsettled.spawn(subscribed(id, notice));
         Ok(id)
     }
 

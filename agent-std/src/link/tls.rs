@@ -7,14 +7,18 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::options::{ALPN_AWS_MQTT, ALPN_PORT, Alpn, Pem, Tls};
+use super::options::{ALPN_PORT, Alpn, Pem, Tls};
 use super::{ConfigError, LinkOptions};
 
-/// Builds the configuration for these options.
+/// Builds the configuration for these options; `alpn` is the protocol's name where one is offered.
 ///
 /// The crypto provider is named here (ring), so that a program with two providers in its tree does
 /// not fail at run time for want of a process-wide default.
-pub(super) fn client_config(tls: &Tls, port: u16) -> Result<Arc<ClientConfig>, ConfigError> {
+pub(super) fn client_config(
+    tls: &Tls,
+    port: u16,
+    alpn: &str,
+) -> Result<Arc<ClientConfig>, ConfigError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -37,7 +41,7 @@ pub(super) fn client_config(tls: &Tls, port: u16) -> Result<Arc<ClientConfig>, C
         Alpn::Never => false,
     };
     if offer {
-        config.alpn_protocols = vec![ALPN_AWS_MQTT.as_bytes().to_vec()];
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     }
     Ok(Arc::new(config))
 }
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named_in_the_error() {
         let path = "/nonexistent/root.pem";
-        let error = client_config(&tls(Pem::File(path.into())), 8883).unwrap_err();
+        let error = client_config(&tls(Pem::File(path.into())), 8883, "a").unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains(path) && text.contains("CA certificate"),
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_empty_ca_file_is_refused_before_connecting() {
-        let error = client_config(&tls(Pem::Bytes(b"not pem".to_vec())), 8883).unwrap_err();
+        let error = client_config(&tls(Pem::Bytes(b"not pem".to_vec())), 8883, "a").unwrap_err();
         assert!(matches!(
             error,
             ConfigError::BadPem {

@@ -199,30 +199,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Sends a message at QoS 1, or at QoS 0 when the packet id is 0.
     pub async fn publish(&mut self, topic: &str, packet_id: u16, payload: &[u8]) {
-        let mut body = u16::try_from(topic.len()).unwrap().to_be_bytes().to_vec();
-        body.extend(topic.as_bytes());
-        if packet_id != 0 {
-            body.extend(packet_id.to_be_bytes());
-        }
-        body.extend(payload);
-        let mut bytes = vec![if packet_id == 0 { 0x30 } else { 0x32 }];
-        let mut left = body.len();
-        loop {
-            let digit = u8::try_from(left % 128).unwrap();
-            left /= 128;
-            bytes.push(if left > 0 { digit | 0x80 } else { digit });
-            if left == 0 {
-                break;
-            }
-        }
-        bytes.extend(body);
-        self.raw(&bytes).await;
+        self.raw(&publish_bytes(topic, packet_id, payload)).await;
     }
 
     pub async fn raw(&mut self, bytes: &[u8]) {
         soon(self.stream.write_all(bytes)).await.unwrap();
         soon(self.stream.flush()).await.unwrap();
     }
+}
+
+/// A PUBLISH at QoS 1, or at QoS 0 when the packet id is 0.
+pub fn publish_bytes(topic: &str, packet_id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = u16::try_from(topic.len()).unwrap().to_be_bytes().to_vec();
+    body.extend(topic.as_bytes());
+    if packet_id != 0 {
+        body.extend(packet_id.to_be_bytes());
+    }
+    body.extend(payload);
+    let mut bytes = vec![if packet_id == 0 { 0x30 } else { 0x32 }];
+    let mut left = body.len();
+    loop {
+        let digit = u8::try_from(left % 128).unwrap();
+        left /= 128;
+        bytes.push(if left > 0 { digit | 0x80 } else { digit });
+        if left == 0 {
+            break;
+        }
+    }
+    bytes.extend(body);
+    bytes
 }
 
 fn text(bytes: &[u8]) -> (String, &[u8]) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_std::boot::BootId;
 use agent_std::link::BackoffOptions;
-use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics};
+use agent_std::{Agent, AgentError, Counts, Endpoint, Handlers, Metrics, Transport};
 use jobs_emulator::model::ExecutionView;
 use jobs_emulator::{Direction, Emulator, Options, PacketKind};
 use serde_json::{Value, json};
@@ -56,8 +56,19 @@ impl World {
     }
 
     pub fn create(&self, job: &str, document: &Value) {
+        self.create_for(THING, job, document);
+    }
+
+    pub fn create_for(&self, thing: &str, job: &str, document: &Value) {
         self.emulator
-            .with_service(|service, now_ms| service.create_job(now_ms, job, &[THING], document))
+            .with_service(|service, now_ms| service.create_job(now_ms, job, &[thing], document))
+            .unwrap();
+    }
+
+    /// One more thing besides [`THING`].
+    pub fn thing(&self, name: &str) {
+        self.emulator
+            .with_service(|service, now_ms| service.create_thing(now_ms, name))
             .unwrap();
     }
 
@@ -68,12 +79,26 @@ impl World {
     }
 
     pub fn execution(&self, job: &str) -> ExecutionView {
+        self.execution_of(THING, job)
+    }
+
+    pub fn execution_of(&self, thing: &str, job: &str) -> ExecutionView {
         let service = self.emulator.service();
-        service.execution(THING, job, None).expect("the job exists")
+        service.execution(thing, job, None).expect("the job exists")
     }
 
     pub fn status(&self, job: &str) -> String {
         self.execution(job).status.as_str().to_owned()
+    }
+
+    /// Waits until a job of a thing has a status.
+    pub async fn until_of(&self, thing: &str, job: &str, status: &str) {
+        let is = || self.execution_of(thing, job).status.as_str().to_owned();
+        until(
+            || is() == status,
+            || format!("{job} of {thing} is {} and not {status}", is()),
+        )
+        .await;
     }
 
     /// The `reason` among the status details.
@@ -88,11 +113,7 @@ impl World {
 
     /// Waits until a job has a status.
     pub async fn until(&self, job: &str, status: &str) {
-        until(
-            || self.status(job) == status,
-            || format!("{job} is {} and not {status}", self.status(job)),
-        )
-        .await;
+        self.until_of(THING, job, status).await;
     }
 
     /// Topics of what the agent published, in order.
@@ -135,17 +156,24 @@ pub fn endpoint(port: u16) -> Endpoint {
     })
 }
 
-pub fn agent(endpoint: Endpoint) -> Agent {
-    Agent::new(THING, endpoint)
-        .boot(BootId::named("first"))
-        .configure(|config| {
-            config.backoff.base_ms = 20;
-            config.backoff.cap_ms = 100;
-            config.reply_timeout_ms = 1_000;
-            config.settle_ms = 200;
-            config.list_grace_ms = 200;
-            config.progress_interval_ms = 0;
-        })
+pub fn agent<T: Transport>(transport: T) -> Agent<Handlers, 1, T> {
+    agent_of(THING, transport)
+}
+
+pub fn agent_of<T: Transport>(thing: &str, transport: T) -> Agent<Handlers, 1, T> {
+    quick(Agent::new(thing, transport))
+}
+
+/// The same agent with short waits.
+pub fn quick<T: Transport>(agent: Agent<Handlers, 1, T>) -> Agent<Handlers, 1, T> {
+    agent.boot(BootId::named("first")).configure(|config| {
+        config.backoff.base_ms = 20;
+        config.backoff.cap_ms = 100;
+        config.reply_timeout_ms = 1_000;
+        config.settle_ms = 200;
+        config.list_grace_ms = 200;
+        config.progress_interval_ms = 0;
+    })
 }
 
 /// Waits until a condition holds; fails with a text instead of hanging.
@@ -198,7 +226,10 @@ impl Started {
 }
 
 /// Starts an agent with typed handlers.
-pub fn start<const JOBS: usize>(agent: Agent<Handlers, JOBS>) -> Started {
+pub fn start<const JOBS: usize, T>(agent: Agent<Handlers, JOBS, T>) -> Started
+where
+    T: Transport + 'static,
+{
     let metrics = agent.metrics();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move {

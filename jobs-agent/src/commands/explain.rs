@@ -38,6 +38,7 @@ fn line(entry: &Entry) -> String {
     let what = match &entry.what {
         What::AgentStarted { version } => format!("agent {version} started"),
         What::AgentEnded => "agent ended".to_owned(),
+        What::Lost { count } => format!("{count} entries are missing: the disk was too slow"),
         What::Connected => "connected".to_owned(),
         What::Disconnected { why } => format!("not connected: {why}"),
         What::Ignored { job, why } => match job {

@@ -1,24 +1,26 @@
 //! `run`: the agent.
 
+mod rotation;
+
 use std::{
-    fs,
+    cell::Cell,
+    fs::{self, File, TryLockError},
     io::{self, IsTerminal},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    pin::{Pin, pin},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
-use agent_std::{Agent, AgentError, Happening, JobHandler, SystemReboot};
+use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
-    push::ConfigPush,
-    runner::StepRunner,
     step::Steps,
     supervise::{Folder, Found, THIS_PROGRAM},
-    update::{KeyFault, Update},
+    update::KeyFault,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,12 +28,13 @@ use tracing::{debug, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::complain;
+use rotation::Rotation;
 
 /// How much longer than a step's own time to stop the agent waits for its handler, milliseconds:
 /// the supervisor still has to drain, sweep and write.
 const STOP_MARGIN_MS: u64 = 7_000;
 
-/// How long a command of an update may take to end after SIGTERM, seconds.
+/// How long a command of an update, or a check, may take to end after SIGTERM, seconds.
 const HOOK_GRACE_S: u64 = 5;
 
 /// Commands of an update, one after the other: install, self-test, roll back.
@@ -93,14 +96,15 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .create(folder)
             .map_err(state)?;
     }
-    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
-        path: config.records().display().to_string(),
-        source,
+    // Before anything is looked at or tidied up: it may be another agent's.
+    let _lock = lock(&config).map_err(|error| match error {
+        TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
+            dir: config.records(),
+        })
+        .into(),
+        TryLockError::Error(source) => state(source),
     })?;
-    let jobs: Vec<_> = records
-        .iter()
-        .map(|record| record.job_id.to_string())
-        .collect();
+    let jobs = recorded(&config)?;
     tidy(&folders, &jobs);
     let (journal, writing) =
         Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
@@ -109,31 +113,94 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers {
-        update: Update::new(config.update.clone(), steps.clone(), &folders)?,
-        steps: StepRunner::new(config.steps.clone(), steps, &folders),
-        push: ConfigPush::new(config.config_push.clone()),
-        journal: journal.clone(),
+    let rotation = Rotation::of(&config);
+    let handlers = Handlers::new(&config, &steps, journal.clone(), rotation.again())?;
+    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
+    notify(&[NotifyState::Ready]);
+    let ended = tokio::select! {
+        ended = lives(&config, &handlers, &journal, rotation) => ended,
+        () = watchdog() => Ok(()),
     };
-    let ended = match config.jobs {
-        2 => drive::<2>(&config, handlers, &journal).await,
-        4 => drive::<4>(&config, handlers, &journal).await,
-        8 => drive::<8>(&config, handlers, &journal).await,
-        16 => drive::<16>(&config, handlers, &journal).await,
-        // The configuration takes these five and no others.
-        _ => drive::<1>(&config, handlers, &journal).await,
-    };
+    notify(&[NotifyState::Stopping]);
+    drop(handlers);
     journal.note(What::AgentEnded);
     drop(journal);
     writing.finish();
     ended
 }
 
+/// The jobs on their way.
+fn recorded(config: &Config) -> Result<Vec<String>, RunError> {
+    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+        path: config.records().display().to_string(),
+        source,
+    })?;
+    let jobs = records.iter().map(|record| record.job_id.to_string());
+    Ok(jobs.collect())
+}
+
+/// One agent after the other, until the end of the process: a new certificate wants a new one.
+async fn lives(
+    config: &Config,
+    handlers: &Handlers,
+    journal: &Journal,
+    mut rotation: Rotation,
+) -> Result<(), RunError> {
+    // One for all of them: a signal between two must not be missed.
+    let mut shutdown = pin!(shutdown());
+    loop {
+        let jobs = recorded(config)?;
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = rotation.prepare(config, &jobs) => {}
+        }
+        let handlers = handlers.clone();
+        let mut end = End {
+            shutdown: shutdown.as_mut(),
+            rotation: &mut rotation,
+        };
+        let again = match config.jobs {
+            2 => drive::<2>(config, handlers, journal, &mut end).await?,
+            4 => drive::<4>(config, handlers, journal, &mut end).await?,
+            8 => drive::<8>(config, handlers, journal, &mut end).await?,
+            16 => drive::<16>(config, handlers, journal, &mut end).await?,
+            // The configuration takes these five and no others.
+            _ => drive::<1>(config, handlers, journal, &mut end).await?,
+        };
+        if !again {
+            return Ok(());
+        }
+    }
+}
+
+/// What ends an agent.
+struct End<'e, S> {
+    shutdown: Pin<&'e mut S>,
+    rotation: &'e mut Rotation,
+}
+
+/// Makes this process the only one that works in the state folder of the thing. The kernel lets go
+/// of it with the process.
+fn lock(config: &Config) -> Result<File, TryLockError> {
+    let lock = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(config.lock())
+        .map_err(TryLockError::Error)?;
+    lock.try_lock()?;
+    Ok(lock)
+}
+
+/// One agent; answers whether there is to be another one.
 async fn drive<const JOBS: usize>(
     config: &Config,
     handlers: Handlers,
     journal: &Journal,
-) -> Result<(), RunError> {
+    end: &mut End<'_, impl Future<Output = ()>>,
+) -> Result<bool, RunError> {
+    let watched = end.rotation.observer();
     let (unclaimed, interval) = (config.unclaimed, config.progress_interval_ms);
     let attempts = config.attempts_max;
     let noted = journal.clone();
@@ -154,13 +221,22 @@ async fn drive<const JOBS: usize>(
         })
         .observe(move |what| {
             tell_systemd(what);
+            watched.tell(what);
             if let Some(what) = What::of(what) {
                 noted.note(what);
             }
         })
         .jobs::<JOBS>()
         .handlers(handlers);
-    until_shutdown(agent).await
+    let again = Cell::new(false);
+    let until = async {
+        tokio::select! {
+            () = end.shutdown.as_mut() => {}
+            () = end.rotation.turn() => again.set(true),
+        }
+    };
+    agent.run_until(until).await?;
+    Ok(again.get())
 }
 
 /// How long a handler that was told to stop may take. Steps and checks end at once; an update still
@@ -173,31 +249,20 @@ fn stop_grace_ms(config: &Config) -> u64 {
         let one = limit_ms(target.timeout_s.saturating_add(HOOK_GRACE_S));
         one.saturating_mul(UPDATE_COMMANDS)
     });
-    updates.fold(limit_ms(config.steps.grace_s), u64::max)
+    updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
 }
 
-async fn until_shutdown<H: JobHandler, const JOBS: usize>(
-    agent: Agent<H, JOBS>,
-) -> Result<(), RunError> {
-    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
-    notify(&[NotifyState::Ready]);
-    let watchdog = async {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
-            return std::future::pending().await;
-        };
-        // On the thread that does everything: if it hangs, this stops.
-        let mut beat = tokio::time::interval(limit / 2);
-        loop {
-            beat.tick().await;
-            notify(&[NotifyState::Watchdog]);
-        }
+/// Tells the service manager that the agent lives, if it wants to know; never ends.
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
     };
-    let ended = tokio::select! {
-        ended = agent.run_until(shutdown()) => ended,
-        () = watchdog => Ok(()),
-    };
-    notify(&[NotifyState::Stopping]);
-    Ok(ended?)
+    // On the thread that does everything: if it hangs, this stops.
+    let mut beat = tokio::time::interval(limit / 2);
+    loop {
+        beat.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
 }
 
 fn tell_systemd(what: &Happening<'_>) {
@@ -288,7 +353,7 @@ mod tests {
         }
         for name in ["mine.0", "gone.0"] {
             // Made before the clock of this machine was set, so it looks years old.
-            let folder = fs::File::open(dir.path().join(name)).unwrap();
+            let folder = File::open(dir.path().join(name)).unwrap();
             folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
         tidy(dir.path(), &["mine".to_owned()]);

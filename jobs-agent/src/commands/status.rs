@@ -17,9 +17,8 @@ use super::explain::time;
 
 pub(super) fn show(config: &Config) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let link = config.link();
     writeln!(out, "thing     {}", config.thing)?;
-    writeln!(out, "endpoint  {}:{}", link.host, link.port)?;
+    writeln!(out, "endpoint  {}:{}", config.endpoint, config.port())?;
     let running = if is_locked(&config.records().join("lock"))? {
         "running"
     } else {
@@ -35,7 +34,7 @@ pub(super) fn show(config: &Config) -> io::Result<()> {
     });
     writeln!(
         out,
-        "broker    {}",
+        "service   {}",
         line.as_deref().unwrap_or("never connected")
     )?;
     let mut any = false;

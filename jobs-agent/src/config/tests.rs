@@ -58,6 +58,17 @@ fn each_mistake_is_told_by_its_name() {
         ("cert = \"c\"\nkey = \"k\"", "`ca`"),
         ("reboot_command = []", "reboot_command"),
         ("colour = 1", "colour"),
+        ("transport = \"telex\"", "telex"),
+        ("transport = \"https\"", "`port`"),
+        ("poll_interval_s = 9", "transport"),
+        (
+            "transport = \"https\"\nport = 1\npoll_interval_s = 0",
+            "poll_interval_s",
+        ),
+        (
+            "transport = \"https\"\nport = 1\npoll_interval_s = 5\nbusy_poll_interval_s = 6",
+            "busy_poll_interval_s",
+        ),
         ("[steps]\nhandler = [\"a\"]", "handler"),
         ("[steps]\nbuiltin = [\"format-disk\"]", "format-disk"),
         ("[steps]\nstep_timeout_s = 0", "step_timeout_s"),
@@ -106,4 +117,26 @@ fn limits_leave_the_supervisor_what_it_needs_for_the_result() {
         assert!(fault.contains(member), "{fault}");
         with(least).unwrap();
     }
+}
+
+#[test]
+fn https_has_ports_and_intervals_of_its_own() {
+    let files = "ca = \"a\"\ncert = \"c\"\nkey = \"k\"\n";
+    let config = parse(&format!("{files}transport = \"https\""), &[]).unwrap();
+    let https = config.https();
+    assert_eq!((https.port, https.thing.as_str()), (8443, "pump-17"));
+    assert_eq!((https.poll.busy_ms, https.poll.idle_ms), (15_000, 300_000));
+    assert!(https.tls.is_some_and(|tls| tls.identity.is_some()));
+    assert!(matches!(config.endpoint(), agent_std::Choice::That(_)));
+    let variables = [
+        ("JOBS_AGENT_TRANSPORT", "https"),
+        ("JOBS_AGENT_PORT", "443"),
+        ("JOBS_AGENT_POLL_INTERVAL_S", "10"),
+    ];
+    let https = parse(files, &variables).unwrap().https();
+    assert_eq!(
+        (https.port, https.poll.busy_ms, https.poll.idle_ms),
+        (443, 10_000, 10_000)
+    );
+    assert_eq!(parse("transport = \"mqtt\"", &[]).unwrap().port(), 1883);
 }

@@ -1,17 +1,43 @@
 //! The least IoT policy of a thing.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, TransportKind};
 
-/// Allows what the agent does and nothing else (AWS IoT developer guide, "AWS IoT Core policy
-/// actions" and "Jobs device MQTT API operations").
+/// Allows what the agent does and nothing else.
 pub(super) fn least(config: &Config) -> String {
     let region = region(&config.endpoint).unwrap_or("REGION");
     let arn = |rest: String| format!("arn:aws:iot:{region}:ACCOUNT:{rest}");
+    let policy = match config.transport {
+        TransportKind::Mqtt => over_mqtt(config, &arn),
+        TransportKind::Https => over_https(config, &arn),
+    };
+    // A value made of strings can always be written.
+    format!("{policy:#}")
+}
+
+/// AWS IoT developer guide, "AWS IoT Core policies for HTTPS protocol". The agent never begins a job
+/// unseen, so it does without `StartNextPendingJobExecution`.
+fn over_https(config: &Config, arn: &dyn Fn(String) -> String) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": [
+                "iotjobsdata:GetPendingJobExecutions",
+                "iotjobsdata:DescribeJobExecution",
+                "iotjobsdata:UpdateJobExecution",
+            ],
+            "Resource": arn(format!("thing/{}", config.thing)),
+        }],
+    })
+}
+
+/// AWS IoT developer guide, "AWS IoT Core policy actions" and "Jobs device MQTT API operations".
+fn over_mqtt(config: &Config, arn: &dyn Fn(String) -> String) -> Value {
     let jobs = format!("$aws/things/{}/jobs", config.thing);
     let client = config.client_id.as_ref().unwrap_or(&config.thing);
-    let policy = json!({
+    json!({
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -42,9 +68,7 @@ pub(super) fn least(config: &Config) -> String {
                 ],
             },
         ],
-    });
-    // A value made of strings can always be written.
-    format!("{policy:#}")
+    })
 }
 
 /// The region in an endpoint of AWS.

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use agent_std::{
     boot,
-    link::{Link, LinkEvent, Qos, rumqtt::RumqttLink},
+    link::{Link, LinkEvent, Qos, https::HttpsLink, rumqtt::RumqttLink},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Report, Verdict};
-use crate::{config::Config, journal::now_ms};
+use crate::{
+    config::{Config, TransportKind},
+    journal::now_ms,
+};
 
 /// How long a connection and an answer may take, each: twice what the agent itself waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,36 +26,95 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// AWS allow five minutes.
 const SKEW_MAX_S: u64 = 60;
 
+/// The check without which there are no others.
+pub(super) const CONNECTION: &str = "connection";
+
+/// How soon the doctor comes back after a denial, milliseconds: at once for a person, and no burden.
+const AGAIN_MS: u64 = 1_000;
+
 enum Heard {
     Answer(Value),
     Denied(String),
     Nothing,
 }
 
-pub(super) async fn examine(config: &Config, report: &mut Report) {
+/// Asks everything; `brief`: only to the first thing that does not work.
+pub(super) async fn examine(config: &Config, brief: bool, report: &mut Report) {
+    match config.transport {
+        TransportKind::Mqtt => over_mqtt(config, brief, report).await,
+        TransportKind::Https => over_https(config, brief, report).await,
+    }
+}
+
+/// No id that people choose, and none that exists.
+fn nobody() -> String {
+    format!("jobs-agent-doctor-{:x}", now_ms())
+}
+
+async fn over_https(config: &Config, brief: bool, report: &mut Report) {
+    let mut options = config.https();
+    options.seed = boot::process_entropy().unwrap_or(1);
+    // A denial ends the connection, and the next question should not wait for minutes.
+    options.backoff.permanent_ms = AGAIN_MS;
+    let at = format!("HTTPS to {}:{}", options.host, options.port);
+    let mut link = match HttpsLink::open(options) {
+        Ok(link) => link,
+        Err(fault) => return report.add(CONNECTION, Verdict::Bad, fault.to_string()),
+    };
+    if let Err(why) = connected(&mut link).await {
+        return report.add(CONNECTION, Verdict::Bad, why);
+    }
+    report.add(CONNECTION, Verdict::Good, at);
+    let jobs = format!("$aws/things/{}/jobs", config.thing);
+    let nobody = nobody();
+    for (action, topic, payload) in [
+        ("GetPendingJobExecutions", "get".to_owned(), json!({})),
+        (
+            "DescribeJobExecution",
+            format!("{nobody}/get"),
+            json!({"includeJobDocument": false}),
+        ),
+        (
+            "UpdateJobExecution",
+            format!("{nobody}/update"),
+            json!({"status": "IN_PROGRESS"}),
+        ),
+    ] {
+        if brief && !report.is_well() {
+            break;
+        }
+        let what = format!("iotjobsdata:{action} thing/{}", config.thing);
+        ask(&mut link, &jobs, &topic, payload, what, report).await;
+    }
+    link.close().await;
+}
+
+async fn over_mqtt(config: &Config, brief: bool, report: &mut Report) {
     let mut options = config.link();
     options.seed = boot::process_entropy().unwrap_or(1);
     // What the doctor asks must not come between the agent and its session.
     options.clean_session = true;
     let mut link = match RumqttLink::open(options) {
         Ok(link) => link,
-        Err(fault) => return report.add("connection", Verdict::Bad, fault.to_string()),
+        Err(fault) => return report.add(CONNECTION, Verdict::Bad, fault.to_string()),
     };
     if let Err(why) = connected(&mut link).await {
-        return report.add("connection", Verdict::Bad, why);
+        return report.add(CONNECTION, Verdict::Bad, why);
     }
     let client = config.client_id.as_ref().unwrap_or(&config.thing);
     report.add(
-        "connection",
+        CONNECTION,
         Verdict::Good,
         format!("iot:Connect as {client}"),
     );
     let jobs = format!("$aws/things/{}/jobs", config.thing);
     for name in ["notify", "notify-next"] {
+        if brief && !report.is_well() {
+            break;
+        }
         subscribe(&mut link, &format!("{jobs}/{name}"), report).await;
     }
-    // No id that people choose, and none that exists.
-    let nobody = format!("jobs-agent-doctor-{:x}", now_ms());
+    let nobody = nobody();
     for (topic, payload) in [
         ("get".to_owned(), json!({})),
         ("$next/get".to_owned(), json!({"includeJobDocument": false})),
@@ -62,12 +124,20 @@ pub(super) async fn examine(config: &Config, report: &mut Report) {
         ),
         (format!("{nobody}/update"), json!({"status": "IN_PROGRESS"})),
     ] {
-        ask(&mut link, &jobs, &topic, payload, report).await;
+        if brief && !report.is_well() {
+            break;
+        }
+        let shown = match topic.split_once('/') {
+            Some((id, tail)) if id == nobody => format!("JOB/{tail}"),
+            _ => topic.clone(),
+        };
+        let what = format!("iot:Publish topic/{jobs}/{shown}");
+        ask(&mut link, &jobs, &topic, payload, what, report).await;
     }
     link.close().await;
 }
 
-async fn connected(link: &mut RumqttLink) -> Result<(), String> {
+async fn connected(link: &mut impl Link) -> Result<(), String> {
     let wait = async {
         loop {
             match link.next().await {
@@ -115,22 +185,15 @@ async fn subscribe(link: &mut RumqttLink, filter: &str, report: &mut Report) {
     }
 }
 
-/// Asks and waits for the answer, which shows `iot:Publish` and `iot:Receive` at once.
+/// Asks and waits for the answer, which over MQTT shows `iot:Publish` and `iot:Receive` at once.
 async fn ask(
-    link: &mut RumqttLink,
+    link: &mut impl Link,
     jobs: &str,
     topic: &str,
     mut payload: Value,
+    what: String,
     report: &mut Report,
 ) {
-    let shown = topic.split_once("doctor-").map_or(topic, |_| {
-        if topic.ends_with("/update") {
-            "JOB/update"
-        } else {
-            "JOB/get"
-        }
-    });
-    let what = format!("iot:Publish topic/{jobs}/{shown}");
     let token = format!("doctor-{:x}", now_ms());
     payload["clientToken"] = json!(token);
     let asked = format!("{jobs}/{topic}");
@@ -193,7 +256,7 @@ fn skew(answer: &Value, report: &mut Report) {
 }
 
 /// After a denial the connection is gone; the next question needs one.
-async fn again(link: &mut RumqttLink) {
+async fn again(link: &mut impl Link) {
     // If it does not come back, the next question says so.
     let _ = connected(link).await;
 }

@@ -39,6 +39,11 @@ pub enum What {
     },
     /// The agent ended in order.
     AgentEnded,
+    /// The disk was slower than what happened: so many entries are missing about here.
+    Lost {
+        /// Entries.
+        count: u64,
+    },
     /// Connected to the broker.
     Connected,
     /// The connection was lost, or could not be made.
@@ -97,6 +102,7 @@ impl What {
         match self {
             Self::AgentStarted { .. }
             | Self::AgentEnded
+            | Self::Lost { .. }
             | Self::Connected
             | Self::Disconnected { .. } => None,
             Self::Ignored { job, .. } => job.as_deref(),

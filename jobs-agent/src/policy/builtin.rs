@@ -193,7 +193,7 @@ impl DownloadPolicy {
             Ok(())
         } else {
             fault(format!(
-                "downloads from {host} are not allowed on this device"
+                "{host} is not among the hosts that this device may talk to"
             ))
         }
     }

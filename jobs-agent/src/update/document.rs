@@ -13,11 +13,21 @@ const VERSION_LEN_MAX: usize = 64;
 /// What [`Update`](super::Update) read out of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdatePlan {
+    /// The target's name.
+    pub(super) name: String,
     pub(super) target: Target,
     pub(super) version: String,
     pub(super) url: String,
     pub(super) digest: Sha256Digest,
     pub(super) resuming: bool,
+}
+
+impl std::fmt::Display for UpdatePlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, version) = (&self.name, &self.version);
+        let install = &self.target.install;
+        write!(f, "update {name} to {version} by {install:?}")
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,6 +70,7 @@ impl UpdatePlan {
         keys.check(&document.target, &version, digest, signature)?;
         Ok(Self {
             target: target.clone(),
+            name: document.target,
             version,
             url: document.url,
             digest,

@@ -2,8 +2,8 @@
 //!
 //! A signature is over a short statement that names target, version and checksum, not over the file:
 //! it is checked before anything is downloaded, costs no memory however long the file is, and cannot
-//! be taken from one target or version to another. It does not keep an old version from being
-//! installed again: whoever can create jobs can send an old document.
+//! be taken from one target or version to another. That an
+//! old version with a good signature is not installed again is seen to by [`super::versions`].
 
 use std::{
     fs,
@@ -84,21 +84,33 @@ impl Keys {
         let Some(signature) = signature else {
             return Err("`signature` is missing: this target takes signed updates only".to_owned());
         };
+        self.verify(statement(target, version, digest).as_bytes(), signature)
+            .map_err(|why| format!("`signature` {why} of this target"))
+    }
+
+    /// Whether there is any key.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// # Errors
+    /// Why the Base64 `signature` is no signature of `message` by one of the keys, to be read
+    /// behind its name and before that of the keys.
+    pub(crate) fn verify(&self, message: &[u8], signature: &str) -> Result<(), &'static str> {
         let signature = STANDARD.decode(signature);
-        let signature = signature.map_err(|_| "`signature` is no Base64".to_owned())?;
-        let signed = statement(target, version, digest);
+        let signature = signature.map_err(|_| "is no Base64 and so of no key")?;
         let good = |key: &Key| match key {
             Key::P256(key) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
-                .verify(signed.as_bytes(), &signature)
+                .verify(message, &signature)
                 .is_ok(),
             Key::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key)
-                .verify(signed.as_bytes(), &signature)
+                .verify(message, &signature)
                 .is_ok(),
         };
         if self.0.iter().any(good) {
             Ok(())
         } else {
-            Err("`signature` is of no key of this target".to_owned())
+            Err("is of no key")
         }
     }
 }

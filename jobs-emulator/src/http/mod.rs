@@ -8,12 +8,14 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::hub::Hub;
-use crate::model::ApiError;
+use crate::model::{ApiError, DataOp};
 use crate::tls::pki::Pki;
 
 mod certificates;
+mod data;
 mod route;
 
+pub(crate) use data::DataDoor;
 use route::{Operation, route};
 
 /// Largest request body in bytes (1 MiB). The largest valid request is a job with a document of
@@ -81,20 +83,33 @@ pub(crate) async fn answer(
     pki: Option<&Pki>,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let answered = match Limited::new(body, BODY_MAX_BYTES).collect().await {
-        Ok(body) => perform(&head, &body.to_bytes(), hub, pki),
+    let answered = match collect(body).await {
+        Ok(body) => perform(&head, &body, hub, pki),
+        Err(failure) => Err(failure),
+    };
+    tell(&head, &answered);
+    respond(answered)
+}
+
+/// The whole body, if it is not too long.
+async fn collect(body: Incoming) -> Result<Bytes, Failure> {
+    match Limited::new(body, BODY_MAX_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Failure {
             status: 413,
             code: "RequestEntityTooLargeException",
             message: format!("the body is larger than {BODY_MAX_BYTES} bytes"),
         }),
         Err(_) => Err(Failure::invalid_request("the body ended early")),
-    };
-    if let Err(failure) = &answered {
+    }
+}
+
+/// Logs a refusal.
+fn tell(head: &Parts, answered: &Result<Value, Failure>) {
+    if let Err(failure) = answered {
         let path = head.uri.path();
         tracing::info!(method = %head.method, path, code = failure.code, failure.message, "refused");
     }
-    respond(answered)
 }
 
 fn perform(head: &Parts, body: &[u8], hub: &Hub, pki: Option<&Pki>) -> Result<Value, Failure> {
@@ -126,18 +141,19 @@ fn perform(head: &Parts, body: &[u8], hub: &Hub, pki: Option<&Pki>) -> Result<Va
                 hub.with_service(|service, now_ms| split(service.control(now_ms, op, &params)));
             Ok(answer?)
         }
-        Operation::Data(op) => {
-            tracing::debug!(operation = op.name(), "data plane");
-            let answer =
-                hub.with_service(|service, now_ms| split(service.data_http(now_ms, op, &params)));
-            Ok(answer?)
-        }
+        Operation::Data(op) => perform_data(op, &params, hub),
         Operation::Certificate(op) => {
             let answer = certificates::perform(op, &params, hub, pki);
             hub.changed();
             answer
         }
     }
+}
+
+fn perform_data(op: DataOp, params: &Map<String, Value>, hub: &Hub) -> Result<Value, Failure> {
+    tracing::debug!(operation = op.name(), "data plane");
+    let answer = hub.with_service(|service, now_ms| split(service.data_http(now_ms, op, params)));
+    Ok(answer?)
 }
 
 fn split<M>(answer: Result<(Value, Vec<M>), ApiError>) -> (Result<Value, ApiError>, Vec<M>) {

@@ -72,9 +72,27 @@ pub(super) fn route(
         )));
     };
     for (name, value) in names {
-        params.insert((*name).to_owned(), (*value).into());
+        params.insert(name.to_owned(), value.into());
     }
     Ok(Route { operation, params })
+}
+
+/// Finds the operation of the data plane, for a front that has nothing else.
+pub(super) fn route_data(
+    method: &Method,
+    path: &str,
+    query: &str,
+) -> Result<(DataOp, Map<String, Value>), Failure> {
+    match route(method, path, query, Some("iot-jobs-data"))? {
+        Route {
+            operation: Operation::Data(op),
+            params,
+        } => Ok((op, params)),
+        Route {
+            operation: Operation::Control(_) | Operation::Certificate(_),
+            ..
+        } => Err(Failure::unsupported("not an operation of the data plane")),
+    }
 }
 
 type Found<'a> = Option<(Operation, Vec<(&'static str, &'a str)>)>;

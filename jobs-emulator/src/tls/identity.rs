@@ -1,4 +1,4 @@
-//! The TLS side of the MQTT front.
+//! The TLS side of the fronts.
 
 use std::sync::Arc;
 
@@ -10,11 +10,16 @@ use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureSc
 
 use crate::options::PkiError;
 
-/// Protocol names the front answers to. `x-amzn-mqtt-ca` is what AWS clients offer on port 443;
+/// Protocol names the MQTT front answers to. `x-amzn-mqtt-ca` is what AWS clients offer on port 443;
 /// a client that offers none is taken as well.
 ///
 /// Source: AWS IoT developer guide, protocols ("x-amzn-mqtt-ca").
-const ALPN: [&[u8]; 2] = [b"x-amzn-mqtt-ca", b"mqtt"];
+pub(crate) const ALPN_MQTT: [&[u8]; 2] = [b"x-amzn-mqtt-ca", b"mqtt"];
+
+/// Protocol names the HTTP data plane answers to; again none is needed.
+///
+/// Source: AWS IoT developer guide, protocols ("x-amzn-http-ca").
+pub(crate) const ALPN_HTTP: [&[u8]; 2] = [b"x-amzn-http-ca", b"http/1.1"];
 
 /// Takes any client certificate whose key the client holds.
 ///
@@ -66,10 +71,11 @@ impl ClientCertVerifier for KeyHolder {
     }
 }
 
-/// The configuration of the TLS front. A client without a certificate fails the handshake.
+/// The configuration of a TLS front with these protocol names. A client without a certificate fails the handshake.
 pub(crate) fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    alpn: &[&[u8]],
 ) -> Result<ServerConfig, PkiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let refused = |error: rustls::Error| PkiError::Tls(error.to_string());
@@ -79,6 +85,6 @@ pub(crate) fn server_config(
         .with_client_cert_verifier(Arc::new(KeyHolder { provider }))
         .with_single_cert(chain, key)
         .map_err(refused)?;
-    config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }

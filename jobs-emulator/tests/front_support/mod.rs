@@ -347,11 +347,24 @@ pub(crate) async fn http(
     extra: &str,
     body: &str,
 ) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let signed = format!(
+        "Authorization: AWS4-HMAC-SHA256 Credential=X/20261120/us-east-1/{service}/aws4_request, \
+         SignedHeaders=host, Signature=0\r\n{extra}"
+    );
+    http_over(stream, &format!("{method} {path}"), &signed, body).await
+}
+
+/// One HTTP request (method and path) on a stream of its own.
+pub(crate) async fn http_over(
+    mut stream: impl Stream,
+    request: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=X/20261120/us-east-1/{service}/aws4_request, \
-         SignedHeaders=host, Signature=0\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         {headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     // A refused body may close the connection before all of it is written.

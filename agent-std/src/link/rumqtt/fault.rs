@@ -8,7 +8,7 @@ use rumqttc::{ConnectReturnCode, ConnectionError, StateError};
 use crate::link::{LinkError, RefusedReason};
 
 /// Before CONNACK.
-pub(super) fn while_connecting(error: &ConnectionError, limit_s: u64) -> LinkError {
+pub(in crate::link) fn while_connecting(error: &ConnectionError, limit_s: u64) -> LinkError {
     match error {
         ConnectionError::NetworkTimeout => LinkError::ConnectTimeout { limit_s },
         ConnectionError::ConnectionRefused(code) => match refused(*code) {
@@ -33,7 +33,7 @@ pub(super) fn while_connecting(error: &ConnectionError, limit_s: u64) -> LinkErr
 
 /// After CONNACK. With TLS 1.3 a broker that refuses our certificate says so only here or while
 /// waiting for CONNACK, because the client's side of the handshake is over by then.
-pub(super) fn while_connected(error: &ConnectionError) -> LinkError {
+pub(in crate::link) fn while_connected(error: &ConnectionError) -> LinkError {
     if let Some(fault) = tls_fault(error) {
         return fault;
     }

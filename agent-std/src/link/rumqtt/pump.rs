@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::fault;
-use crate::link::options::{KICK_LOOP_AFTER, SHORT_LIFE_MS, STABLE_AFTER_MS};
+use crate::link::kicks::Kicks;
+use crate::link::options::STABLE_AFTER_MS;
 use crate::link::{Backoff, LinkError, LinkOptions, MAX_INFLIGHT, MAX_PACKET_BYTES, tls};
 
 /// What the pump tells the link.
@@ -47,8 +48,7 @@ pub(super) struct Pump {
     transport: Transport,
     events: mpsc::Sender<PumpEvent>,
     backoff: Backoff,
-    /// Connections in a row that the other side closed right after accepting them.
-    short_lives: u32,
+    kicks: Kicks,
 }
 
 impl Pump {
@@ -63,7 +63,7 @@ impl Pump {
             transport,
             events,
             backoff,
-            short_lives: 0,
+            kicks: Kicks::default(),
         }
     }
 
@@ -171,25 +171,12 @@ impl Pump {
     /// Looks at a failure in the light of the connections before it.
     fn judge(&mut self, why: LinkError, up_since: Option<Instant>) -> LinkError {
         let Some(up_since) = up_since else {
-            // An attempt that failed between two short lives does not interrupt the loop.
             return why;
         };
-        let lived = up_since.elapsed();
-        if lived >= Duration::from_millis(STABLE_AFTER_MS) {
+        if up_since.elapsed() >= Duration::from_millis(STABLE_AFTER_MS) {
             self.backoff.reset();
         }
-        let closed = matches!(why, LinkError::PeerClosed { .. });
-        if !closed || lived >= Duration::from_millis(SHORT_LIFE_MS) {
-            self.short_lives = 0;
-            return why;
-        }
-        self.short_lives = self.short_lives.saturating_add(1);
-        if self.short_lives < KICK_LOOP_AFTER {
-            return why;
-        }
-        LinkError::Kicked {
-            times: self.short_lives,
-        }
+        self.kicks.judge(why, up_since)
     }
 
     /// A fresh client that knows nothing of earlier connections.

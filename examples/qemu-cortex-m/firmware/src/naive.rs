@@ -27,6 +27,12 @@ impl<F: NorFlash> NaiveStore<F> {
         if slot == BOOT_SLOT { len } else { 0 }
     }
 
+    async fn erase(&mut self, slot: u8) -> Result<(), Fault> {
+        let at = Self::sector(slot);
+        let end = at + u32::try_from(F::ERASE_SIZE).unwrap_or(0);
+        self.0.erase(at, end).await.map_err(|_| Fault)
+    }
+
     async fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Fault> {
         self.0.write(at, bytes).await.map_err(|_| Fault)
     }
@@ -35,7 +41,7 @@ impl<F: NorFlash> NaiveStore<F> {
 impl<F: NorFlash> RecordStore for NaiveStore<F> {
     type Error = Fault;
 
-    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<Option<usize>, Fault> {
+    async fn load(&mut self, slot: u8, buf: &mut [u8]) -> Result<usize, Fault> {
         let at = Self::sector(slot);
         let mut head = [0; HEAD_LEN];
         self.0.read(at, &mut head).await.map_err(|_| Fault)?;
@@ -44,24 +50,21 @@ impl<F: NorFlash> RecordStore for NaiveStore<F> {
             Some(place) => {
                 let at = at + HEAD_LEN as u32;
                 self.0.read(at, place).await.map_err(|_| Fault)?;
-                Ok(Some(len))
+                Ok(len)
             }
-            None => Ok(None),
+            None => Ok(0),
         }
     }
 
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), Fault> {
         let at = Self::sector(slot);
         self.erase(slot).await?;
+        if record.is_empty() {
+            return Ok(());
+        }
         let len = u16::try_from(record.len()).map_err(|_| Fault)?;
         self.write(at + HEAD_LEN as u32, record).await?;
         self.write(at, &len.to_le_bytes()).await
-    }
-
-    async fn erase(&mut self, slot: u8) -> Result<(), Fault> {
-        let at = Self::sector(slot);
-        let end = at + u32::try_from(F::ERASE_SIZE).unwrap_or(0);
-        self.0.erase(at, end).await.map_err(|_| Fault)
     }
 
     async fn reset(&mut self) -> Result<(), Fault> {

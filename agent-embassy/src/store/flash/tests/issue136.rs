@@ -3,6 +3,7 @@
 //!
 //! This looks at one log and does not read back: the store's second copy would hide the loss.
 
+use core::ops::Range;
 use std::vec::Vec;
 
 use embassy_futures::block_on;
@@ -11,7 +12,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use super::{
     super::{
         Word4,
-        log::{BUFFER_LEN, Buffer, Item, Log},
+        log::{BUFFER_LEN, Buffer, map},
     },
     nor::{Nor, Tear},
 };
@@ -39,21 +40,21 @@ fn record(seed: u32, number: u32) -> Vec<u8> {
     (0..8).map(|_| next()).collect()
 }
 
-/// Stores a record in the only log, as `Log::store` does but without reading it back; whether it
-/// was acknowledged.
+/// The pages of the only log.
+const PAGES: Range<u32> = 0..2 * PAGE as u32;
+
+/// Stores a record without reading it back; whether it was acknowledged.
 fn store<F: NorFlash>(flash: &mut F, record: &[u8]) -> bool {
-    let log = Log::new(0..2 * PAGE as u32);
-    let item = Item { version: 1, record };
     let mut buffer = Buffer([0; BUFFER_LEN]);
-    let mut map = log.map(flash).unwrap();
-    block_on(map.store_item(&mut buffer.0, &0, &item)).is_ok()
+    let mut map = map(flash, PAGES).unwrap();
+    block_on(map.store_item(&mut buffer.0, &0, &record)).is_ok()
 }
 
 fn is_there<F: NorFlash>(flash: &mut F, record: &[u8]) -> bool {
-    let log = Log::new(0..2 * PAGE as u32);
     let mut buffer = Buffer([0; BUFFER_LEN]);
-    let found = block_on(log.fetch(flash, 0, &mut buffer));
-    found.is_ok_and(|item| item.is_some_and(|item| item.record == record))
+    let mut map = map(flash, PAGES).unwrap();
+    let found = block_on(map.fetch_item::<&[u8]>(&mut buffer.0, &0));
+    found.is_ok_and(|found| found == Some(record))
 }
 
 /// Two stores are cut in their headers, a third is acknowledged: how often is it gone?

@@ -9,7 +9,7 @@ use jobs_testkit::{Medium, Scenario, World, Written, stories};
 
 use super::super::{FlashError, FlashStore, RecordStore};
 
-/// One call of the store: a record, or `None` to erase.
+/// One call of the store: a record, or `None` to forget it.
 pub(super) type Call = (u8, Option<Vec<u8>>);
 
 /// Keeps what is written, and writes it down.
@@ -60,12 +60,7 @@ pub(super) fn perform<F: NorFlash>(
     store: &mut FlashStore<F>,
     (slot, record): &Call,
 ) -> Result<(), FlashError<F::Error>> {
-    block_on(async {
-        match record {
-            Some(record) => store.save(*slot, record).await,
-            None => store.erase(*slot).await,
-        }
-    })
+    block_on(store.save(*slot, record.as_deref().unwrap_or_default()))
 }
 
 /// The record of a slot.
@@ -75,13 +70,13 @@ pub(super) fn load<F: NorFlash>(
 ) -> Result<Option<Vec<u8>>, FlashError<F::Error>> {
     let mut record = [0; RECORD_LEN_MAX];
     let len = block_on(store.load(slot, &mut record))?;
-    Ok(len.map(|len| record[..len].to_vec()))
+    Ok((len > 0).then(|| record[..len].to_vec()))
 }
 
 /// A story for a message.
 pub(super) fn in_words(call: &Call) -> String {
     match call {
         (slot, Some(record)) => std::format!("save {} bytes in slot {slot}", record.len()),
-        (slot, None) => std::format!("erase slot {slot}"),
+        (slot, None) => std::format!("forget slot {slot}"),
     }
 }

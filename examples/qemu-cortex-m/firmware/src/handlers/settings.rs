@@ -25,11 +25,13 @@ pub(crate) const SETTINGS_LEN_MAX: usize = 512;
 /// Room for the content with the key before it, in whole words, bytes.
 const BUFFER_LEN: usize = SETTINGS_LEN_MAX + 8;
 
-type Map<F> = MapStorage<u8, F, Cache<Uncached, Uncached, Uncached, u8>>;
+/// The log over a flash that is lent: the same type as that of the agent's records, so that its
+/// code is there once.
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
 
 /// The configuration in its partition.
-pub(crate) struct Settings<F: NorFlash> {
-    map: Mutex<NoopRawMutex, Map<F>>,
+pub(crate) struct Settings<F> {
+    flash: Mutex<NoopRawMutex, F>,
 }
 
 /// Why the configuration cannot be read or written.
@@ -56,10 +58,10 @@ impl<F: NorFlash> Settings<F> {
     /// # Errors
     /// If it is smaller.
     pub(crate) fn new(partition: F) -> Result<Self, &'static str> {
-        let len = u32::try_from(partition.capacity()).unwrap_or(u32::MAX);
-        let config = MapConfig::try_new(0..len).map_err(|_| "no room for settings")?;
+        let mut flash = partition;
+        map(&mut flash).ok_or("no room for settings")?;
         Ok(Self {
-            map: Mutex::new(MapStorage::new(partition, config, Cache::new_uncached())),
+            flash: Mutex::new(flash),
         })
     }
 
@@ -69,10 +71,18 @@ impl<F: NorFlash> Settings<F> {
     /// [`SettingsError::Flash`] if it cannot.
     pub(crate) async fn check(&self) -> Result<(), SettingsError> {
         let mut buffer = [0; BUFFER_LEN];
-        let mut map = self.map.lock().await;
+        let mut flash = self.flash.lock().await;
+        let mut map = map(&mut *flash).ok_or(SettingsError::Flash)?;
         let found = map.fetch_item::<&[u8]>(&mut buffer, &KEY).await;
         found.map(|_| ()).map_err(|_| SettingsError::Flash)
     }
+}
+
+/// The log in all of a partition; `None` if that has less than two pages.
+fn map<F: NorFlash>(flash: &mut F) -> Option<Map<'_, F>> {
+    let len = u32::try_from(flash.capacity()).ok()?;
+    let config = MapConfig::try_new(0..len).ok()?;
+    Some(MapStorage::new(flash, config, Cache::new_uncached()))
 }
 
 impl<F: NorFlash> Files for &Settings<F> {
@@ -83,7 +93,8 @@ impl<F: NorFlash> Files for &Settings<F> {
             return Err(SettingsError::Name);
         }
         let mut buffer = [0; BUFFER_LEN];
-        let mut map = self.map.lock().await;
+        let mut flash = self.flash.lock().await;
+        let mut map = map(&mut *flash).ok_or(SettingsError::Flash)?;
         map.store_item(&mut buffer, &KEY, &content)
             .await
             .map_err(|_| SettingsError::Flash)?;
