@@ -210,7 +210,9 @@ async fn what_leads_elsewhere_or_is_no_file_is_left_out_and_named() {
     let logs = room.path("logs");
     fs::create_dir(&logs).unwrap();
     fs::write(logs.join("good.log"), "good\n").unwrap();
-    symlink(&secret, logs.join("link.log")).unwrap();
+    // With no other name, so that the link alone is the reason.
+    fs::write(room.path("alone"), "of root").unwrap();
+    symlink(room.path("alone"), logs.join("link.log")).unwrap();
     fs::hard_link(&secret, logs.join("hard.log")).unwrap();
     fs::create_dir(logs.join("folder.log")).unwrap();
     let mut pipe = std::process::Command::new("mkfifo");
