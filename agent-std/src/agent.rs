@@ -5,14 +5,14 @@ mod error;
 #[cfg(feature = "https")]
 mod https;
 mod transport;
+mod typed;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jobs_agent_core::{Boot, BootId as CoreBootId, Config, JobHandler, RunPolicy};
+use jobs_agent_core::{Boot, BootId as CoreBootId, Config, JobHandler};
 use jobs_proto::ThingName;
-use serde::de::DeserializeOwned;
 
 use crate::boot::{self, BootId};
 use crate::driver::{self, Surroundings, records};
@@ -20,7 +20,7 @@ use crate::happening::Happening;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
 use crate::store::{RecordStore, StorePool};
-use crate::typed::{Handlers, IntoOutcome, Job};
+use crate::typed::Handlers;
 
 pub use endpoint::Endpoint;
 pub use error::AgentError;
@@ -103,38 +103,6 @@ impl<T: Transport> Agent<Handlers, 1, T> {
             },
             handlers: Handlers::new(),
         }
-    }
-}
-
-impl<const JOBS: usize, T> Agent<Handlers, JOBS, T> {
-    /// Does jobs whose document has `"operation": operation` with a closure, see
-    /// [`Handlers::on`].
-    #[must_use]
-    pub fn on<D, W, F>(mut self, operation: impl Into<String>, work: W) -> Self
-    where
-        D: DeserializeOwned + Send + 'static,
-        W: Fn(D, Job) -> F + Send + Sync + 'static,
-        F: Future<Output: IntoOutcome> + Send + 'static,
-    {
-        self.handlers = self.handlers.on(operation, work);
-        self
-    }
-
-    /// As [`on`](Self::on), with a policy: time limit, instantaneous, not to be run again.
-    #[must_use]
-    pub fn on_with<D, W, F>(
-        mut self,
-        operation: impl Into<String>,
-        policy: RunPolicy,
-        work: W,
-    ) -> Self
-    where
-        D: DeserializeOwned + Send + 'static,
-        W: Fn(D, Job) -> F + Send + Sync + 'static,
-        F: Future<Output: IntoOutcome> + Send + 'static,
-    {
-        self.handlers = self.handlers.on_with(operation, policy, work);
-        self
     }
 }
 

@@ -204,7 +204,10 @@ impl Certificates {
                 let Some(pair) = current.filter(|pair| pair.id() == trial.id) else {
                     return Ok(self.wait(port).await);
                 };
-                // The document came over the new connection.
+                // The document came over the new connection. New attempts for what is left to do.
+                let checkpoint = Checkpoint::new(&[FORMAT]).map_err(|fault| fault.to_string())?;
+                let kept = port.checkpoint(checkpoint.with_document()).await;
+                kept.map_err(|stopped| format!("stopped ({:?})", stopped.0))?;
                 let proven = self.identities.prove();
                 proven.map_err(|error| format!("cannot be written down: {error}"))?;
                 Ok(succeeded(&pair))

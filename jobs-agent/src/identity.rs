@@ -24,22 +24,14 @@
 //! | refused | old | the job says why |
 //! | proven | new | the old pair goes when the job is over |
 
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::PathBuf,
-};
+mod files;
+mod pair;
 
-use rustls::{
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    sign::CertifiedKey,
-};
+use std::{io, path::PathBuf};
+
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{download::Sha256Digest, durable};
+pub use pair::Pair;
 
 /// How often the agent may start with a pair that has not proven itself: one that lets the machine
 /// go down each time must not keep it for ever.
@@ -50,56 +42,6 @@ const NEXT: &str = "next.pem";
 const CURRENT: &str = "current.pem";
 const PREVIOUS: &str = "previous.pem";
 const TRIAL: &str = "trial.json";
-
-/// A certificate chain with its key, PEM.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pair {
-    pem: Vec<u8>,
-    /// SHA-256 of the certificate's DER form: its id at AWS IoT.
-    id: String,
-}
-
-impl std::fmt::Debug for Pair {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Pair").field(&self.id).finish()
-    }
-}
-
-impl Pair {
-    /// Puts certificate and key together.
-    ///
-    /// # Errors
-    /// One of them is none, or they do not belong together.
-    pub fn new(chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, String> {
-        let chain = CertificateDer::pem_slice_iter(chain_pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| format!("no certificate: {error}"))?;
-        let first = chain.first().ok_or("there is no certificate in it")?;
-        let id = Sha256Digest(Sha256::digest(first).into()).to_string();
-        let key = PrivateKeyDer::from_pem_slice(key_pem);
-        let key = key.map_err(|error| format!("no private key: {error}"))?;
-        CertifiedKey::from_der(chain, key, &ring::default_provider())
-            .map_err(|error| error.to_string())?;
-        let pem = if chain_pem == key_pem {
-            key_pem.to_vec()
-        } else {
-            [key_pem, b"\n", chain_pem].concat()
-        };
-        Ok(Self { pem, id })
-    }
-
-    /// Both as one PEM text.
-    #[must_use]
-    pub fn pem(&self) -> &[u8] {
-        &self.pem
-    }
-
-    /// SHA-256 of the certificate, as AWS IoT calls it.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-}
 
 /// A change of the pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -307,23 +249,24 @@ impl Identities {
     /// # Errors
     /// A file cannot be written; [`next`](Self::next) goes on from there.
     pub fn roll_back(&self, why: &str) -> io::Result<bool> {
-        let Some(Trial {
-            stage: Stage::Running(_),
-            ..
-        }) = self.trial()?
-        else {
-            return Ok(false);
-        };
+        let running = |trial: Trial| matches!(trial.stage, Stage::Running(_));
+        let back = self.trial()?.is_some_and(running);
+        if back {
+            self.restore(why)?;
+        }
+        Ok(back)
+    }
+
+    fn restore(&self, why: &str) -> io::Result<()> {
         if self.dir.join(PREVIOUS).try_exists()? {
             self.rename(PREVIOUS, CURRENT)?;
         } else {
             self.remove(CURRENT)?;
         }
-        self.refuse(why)?;
-        Ok(true)
+        self.refuse(why)
     }
 
-    /// The service knows the new pair: there is no way back any more.
+    /// The service knows the new pair. Only the end of its job leads back now, if it is not success.
     ///
     /// # Errors
     /// It cannot be written down.
@@ -352,16 +295,23 @@ impl Identities {
         self.remove(TRIAL)
     }
 
-    /// A job is over: a change that it wanted is over with it, one way or the other. Answers whether
-    /// another pair is in use now.
+    /// A job is over: a change that it wanted is over with it, and what the service was told is what
+    /// holds: the new pair unless it `failed`. Answers whether another pair is in use now.
     ///
     /// # Errors
     /// A file cannot be changed; [`next`](Self::next) goes on from there.
-    pub fn over(&self, job: &str) -> io::Result<bool> {
-        if self.trial()?.is_none_or(|trial| trial.job != job) {
+    pub fn over(&self, job: &str, failed: bool) -> io::Result<bool> {
+        let Some(trial) = self.trial()?.filter(|trial| trial.job == job) else {
             return Ok(false);
+        };
+        let back = match trial.stage {
+            Stage::Running(_) => true,
+            Stage::Proven => failed,
+            Stage::Wanted | Stage::Refused(_) => false,
+        };
+        if back {
+            self.restore("its job is over")?;
         }
-        let back = self.roll_back("its job is over")?;
         self.end()?;
         Ok(back)
     }
@@ -373,14 +323,6 @@ impl Identities {
             .transpose()
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.dir.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     fn note(&self, job: &str, id: &str, stage: Stage) -> io::Result<()> {
         let trial = Trial {
             job: job.to_owned(),
@@ -388,52 +330,6 @@ impl Identities {
             stage,
         };
         self.put(TRIAL, &serde_json::to_vec(&trial)?)
-    }
-
-    fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        self.power()?;
-        let mut make = fs::DirBuilder::new();
-        make.recursive(true).mode(0o700).create(&self.dir)?;
-        durable::replace_as(&self.dir.join(name), content, |file| {
-            file.set_permissions(fs::Permissions::from_mode(0o600))
-        })
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.power()?;
-        fs::rename(self.dir.join(from), self.dir.join(to))?;
-        File::open(&self.dir)?.sync_all()
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.power()?;
-        match fs::remove_file(self.dir.join(name)) {
-            Ok(()) => File::open(&self.dir)?.sync_all(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    #[cfg(not(test))]
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "for tests only"
-    )]
-    fn power(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn power(&self) -> io::Result<()> {
-        use std::sync::atomic::Ordering;
-        let Some(power) = &self.power else {
-            return Ok(());
-        };
-        let spend = |left: u32| left.checked_sub(1);
-        let left = power.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend);
-        left.map(|_| ())
-            .map_err(|_| io::Error::other("the power is gone"))
     }
 }
 

@@ -111,8 +111,10 @@ impl Hub {
         }
     }
 
-    /// How many things may join, [`THINGS_MAX`] unless said otherwise: for a broker with another
-    /// limit of subscriptions. Counts for this clone and those made of it.
+    /// How many things may join, [`THINGS_MAX`] unless said otherwise: more for a broker with
+    /// another limit, ten for agents that also subscribe to replies
+    /// ([`Config::subscribe_replies`](crate::Config)), which have five subscriptions. Counts for
+    /// this clone and those made of it.
     #[must_use]
     pub fn things_max(mut self, things_max: usize) -> Self {
         self.things_max = things_max;

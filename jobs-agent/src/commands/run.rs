@@ -1,16 +1,15 @@
 //! `run`: the agent.
 
 mod rotation;
+mod state;
 
 use std::{
     cell::Cell,
-    fs::{self, File, TryLockError},
+    fs::{self, TryLockError},
     io::{self, IsTerminal},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    os::unix::fs::DirBuilderExt,
     pin::{Pin, pin},
     process::ExitCode,
-    time::{Duration, SystemTime},
 };
 
 use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
@@ -19,12 +18,12 @@ use jobs_agent::{
     handlers::Handlers,
     journal::{Journal, What},
     step::Steps,
-    supervise::{Folder, Found, THIS_PROGRAM},
+    supervise::THIS_PROGRAM,
     update::KeyFault,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{debug, warn};
+use tracing::debug;
 use tracing_subscriber::EnvFilter;
 
 use super::complain;
@@ -39,10 +38,6 @@ const HOOK_GRACE_S: u64 = 5;
 
 /// Commands of an update, one after the other: install, self-test, roll back.
 const UPDATE_COMMANDS: u64 = 3;
-
-/// How long what is left of a step may lie about: a job lives for seven days at most ("Jobs
-/// quotas"), so nobody can ask for it after eight.
-const LEFTOVER_AGE: Duration = Duration::from_secs(8 * 24 * 3_600);
 
 pub(super) fn agent(config: Config) -> ExitCode {
     start_log(&config.log);
@@ -84,7 +79,7 @@ enum RunError {
 }
 
 async fn serve(config: Config) -> Result<(), RunError> {
-    let state = |source| RunError::State {
+    let unusable = |source| RunError::State {
         path: config.state_dir.display().to_string(),
         source,
     };
@@ -94,20 +89,20 @@ async fn serve(config: Config) -> Result<(), RunError> {
         make.recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(state)?;
+            .map_err(unusable)?;
     }
     // Before anything is looked at or tidied up: it may be another agent's.
-    let _lock = lock(&config).map_err(|error| match error {
+    let _lock = state::lock(&config).map_err(|error| match error {
         TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
             dir: config.records(),
         })
         .into(),
-        TryLockError::Error(source) => state(source),
+        TryLockError::Error(source) => unusable(source),
     })?;
     let jobs = recorded(&config)?;
-    tidy(&folders, &jobs);
+    state::tidy(&folders, &jobs);
     let (journal, writing) =
-        Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
+        Journal::open(&config.journal(), config.journal_entries).map_err(unusable)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     journal.note(What::AgentStarted { version });
     let steps = Steps {
@@ -177,20 +172,6 @@ async fn lives(
 struct End<'e, S> {
     shutdown: Pin<&'e mut S>,
     rotation: &'e mut Rotation,
-}
-
-/// Makes this process the only one that works in the state folder of the thing. The kernel lets go
-/// of it with the process.
-fn lock(config: &Config) -> Result<File, TryLockError> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(config.lock())
-        .map_err(TryLockError::Error)?;
-    lock.try_lock()?;
-    Ok(lock)
 }
 
 /// One agent; answers whether there is to be another one.
@@ -299,34 +280,6 @@ async fn shutdown() {
     }
 }
 
-/// Removes what steps left behind that nobody can ask for any more. Nothing of `jobs`, which are on
-/// their way, however old it looks: the clock may have been set meanwhile, and a step whose result
-/// is lost is done again.
-fn tidy(folders: &Path, jobs: &[String]) {
-    for entry in fs::read_dir(folders).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let job = name.to_str().and_then(|name| name.rsplit_once('.'));
-        if job.is_some_and(|(job, _)| jobs.iter().any(|mine| mine == job)) {
-            continue;
-        }
-        let folder = Folder::at(entry.path());
-        let old = entry
-            .metadata()
-            .and_then(|found| found.modified())
-            .is_ok_and(|at| {
-                SystemTime::now()
-                    .duration_since(at)
-                    .is_ok_and(|age| age > LEFTOVER_AGE)
-            });
-        if old
-            && folder.look().is_ok_and(|found| found != Found::Running)
-            && let Err(error) = folder.remove()
-        {
-            warn!(%error, "what is left of a step cannot be removed");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,26 +296,5 @@ mod tests {
         assert_eq!(grace(""), 5_000 + STOP_MARGIN_MS);
         let target = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\ntimeout_s = 100\n";
         assert!(grace(target) >= 3 * 100_000 + STOP_MARGIN_MS);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_does_not_cost_the_result_of_a_step_whose_job_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["mine.0", "gone.0", "fresh.0"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        for name in ["mine.0", "gone.0"] {
-            // Made before the clock of this machine was set, so it looks years old.
-            let folder = File::open(dir.path().join(name)).unwrap();
-            folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        }
-        tidy(dir.path(), &["mine".to_owned()]);
-        let mut left: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["fresh.0", "mine.0"]);
     }
 }

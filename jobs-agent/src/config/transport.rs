@@ -99,8 +99,11 @@ impl Config {
             Ok(None) => (Pem::File(certificate), Pem::File(key)),
             // One look, so that both are of one pair.
             Ok(Some(pair)) => same(Pem::Bytes(pair.pem().to_vec())),
-            // Whoever opens it learns why it cannot be used.
-            Err(_) => same(Pem::File(identities.path())),
+            // Perhaps the service still knows the first one; without any, nobody could help.
+            Err(error) => {
+                tracing::error!(path = %identities.path().display(), %error, "is no pair");
+                (Pem::File(certificate), Pem::File(key))
+            }
         };
         Some(Identity { certificate, key })
     }

@@ -1,6 +1,10 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use rcgen::{CertificateParams, KeyPair};
@@ -170,6 +174,46 @@ fn a_change_whose_job_is_over_is_taken_back_unless_it_is_proven() {
     assert_eq!(identities.next(&[]).unwrap(), Next::Connect);
     assert_eq!(device.in_use().unwrap(), device.new.id);
     assert_eq!(identities.trial().unwrap(), None);
+}
+
+#[test]
+fn what_the_service_was_told_is_what_is_in_use() {
+    for (proven, failed, new) in [
+        (true, false, true),
+        // Proven, and then given up: killed too often, or canceled.
+        (true, true, false),
+        (false, false, false),
+        (false, true, false),
+    ] {
+        for changes in 0..CHANGES_MAX {
+            let device = Device::new(true);
+            let identities = Identities::at(device.dir.path());
+            identities.propose("rotate", &device.new).unwrap();
+            identities.switch().unwrap();
+            if proven {
+                identities.prove().unwrap();
+            }
+            assert!(!identities.over("another", true).unwrap());
+            let (cut, power) = device.with_power(changes);
+            let done = cut.over("rotate", failed);
+            if power.load(Ordering::SeqCst) > 0 {
+                assert_eq!(done.unwrap(), !new);
+                let wanted = if new {
+                    Some(device.new.id.clone())
+                } else {
+                    device.old_id()
+                };
+                assert_eq!(device.in_use(), wanted);
+                assert_eq!(identities.trial().unwrap(), None);
+                break;
+            }
+            // Cut before the first change, and the record of the job is gone: what is proven stays.
+            assert_eq!(identities.next(&[]).unwrap(), Next::Connect);
+            assert_eq!(identities.trial().unwrap(), None);
+            let in_use = device.in_use();
+            assert!(in_use == device.old_id() || proven, "{changes}");
+        }
+    }
 }
 
 #[test]

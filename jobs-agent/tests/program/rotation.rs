@@ -24,7 +24,11 @@ struct Issued {
 impl Gateway {
     /// A gateway whose certificate may act for its thing only, as a real one's.
     async fn rotating() -> (Self, CertificateDer<'static>) {
-        let gateway = Self::new(ROTATE).await;
+        Self::new(ROTATE).await.with_own_certificate()
+    }
+
+    fn with_own_certificate(self) -> (Self, CertificateDer<'static>) {
+        let gateway = self;
         let (cert, key) = gateway.emulator.issue_certificate(THING).unwrap().unwrap();
         let (cert_path, key_path) = (gateway.room.path("own.pem"), gateway.room.path("key.pem"));
         fs::write(&cert_path, &cert).unwrap();
@@ -134,6 +138,21 @@ async fn a_new_certificate_is_used_and_reports_its_own_success() {
     // The same once more changes nothing.
     gateway.rotate("rotate-3", &issued);
     gateway.until("rotate-3", ExecutionStatus::Succeeded).await;
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn over_https_a_certificate_is_rotated_all_the_same() {
+    let gateway = Gateway::over_https(&format!("poll_interval_s = 1\n{ROTATE}")).await;
+    let (gateway, _) = gateway.with_own_certificate();
+    let agent = gateway.agent();
+    let issued = gateway.issue("request").await;
+    gateway.rotate("unknown", &issued);
+    gateway.until("unknown", ExecutionStatus::Failed).await;
+    let id = gateway.register(&issued.der, true);
+    gateway.rotate("rotate", &issued);
+    gateway.until("rotate", ExecutionStatus::Succeeded).await;
+    assert_eq!(gateway.detail("rotate", "certificateId"), id);
     terminate(agent).await;
 }
 

@@ -5,7 +5,9 @@
 //! | `0x0000..0x4000` | records of the agent |
 //! | `0x4000..0x8000` | settings |
 
-use agent_embassy::{FlashStore, Word4};
+#[cfg(not(feature = "naive"))]
+use agent_embassy::FlashStore;
+use agent_embassy::Word4;
 use embassy_embedded_hal::flash::partition::Partition;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use mps2_bsp::flash::Flash;

@@ -4,8 +4,8 @@
 use core::future::pending;
 
 use agent_embassy::{
-    AgentResources, Checkpoint, Connection, Event, JobHandler, JobPort, Link, LinkError,
-    Offer, OperationTag, Outcome, Packet, Refusal, Runner, SendError, TX_LEN_MIN, Word4,
+    AgentResources, Checkpoint, Connection, Event, JobHandler, JobPort, Link, LinkError, Offer,
+    OperationTag, Outcome, Packet, Refusal, Runner, SendError, TX_LEN_MIN, Word4,
 };
 
 use sequential_storage::{

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use agent_std::Happening;
+use agent_std::{Ending, Happening};
 use jobs_agent::{
     config::Config,
     doctor,
     identity::{Identities, Next},
 };
+use jobs_agent_core::Status;
 use tokio::{
     sync::{
         Notify,
@@ -30,16 +31,24 @@ pub(super) struct Rotation {
     identities: Identities,
     trial: Duration,
     again: Arc<Notify>,
-    ended: Receiver<String>,
+    ended: Receiver<Ended>,
     observer: Watched,
     /// When the pair in use is taken back, if it has not proven itself.
     give_up_at: Option<Instant>,
 }
 
+/// The end of a job.
+#[derive(Clone, Debug)]
+struct Ended {
+    job: String,
+    /// The service does not have it as SUCCEEDED.
+    failed: bool,
+}
+
 /// What it learns from the agent.
 #[derive(Clone)]
 pub(super) struct Watched {
-    ended: Sender<String>,
+    ended: Sender<Ended>,
     /// Why there was no connection last.
     why: Arc<Mutex<String>>,
 }
@@ -47,8 +56,19 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn tell(&self, what: &Happening<'_>) {
         match what {
-            // Full: the next start looks at what became of it.
-            Happening::Ended { job_id, .. } => drop(self.ended.try_send((*job_id).to_owned())),
+            Happening::Ended { job_id, ending } => {
+                // Where the last answer was lost, the report may have arrived.
+                let kept = matches!(
+                    ending,
+                    Ending::Reported(Status::Succeeded) | Ending::AlreadyOver
+                );
+                let ended = Ended {
+                    job: (*job_id).to_owned(),
+                    failed: !kept,
+                };
+                // Full: the next start looks at what became of it.
+                drop(self.ended.try_send(ended));
+            }
             Happening::Disconnected { why, .. } => {
                 *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why.to_string();
             }
@@ -127,7 +147,9 @@ impl Rotation {
                     self.give_up_at = None;
                     self.take_back()
                 }
-                Some(job) = self.ended.recv() => self.identities.over(&job),
+                Some(ended) = self.ended.recv() => {
+                    self.identities.over(&ended.job, ended.failed)
+                }
             };
             match changed {
                 Ok(true) => return,

@@ -1,134 +1,14 @@
 //! Effects that fail, and how often the agent speaks: what it does not say is promised, too (P8).
 
 use jobs_agent_core::{
-    Agent, Boot, BootId, Checkpoint, CheckpointTooLong, Completion, Config, Handled, Ignored,
-    Millis, OperationTag, Outcome, Output, Phase, Progress, RECORD_LEN_MAX, Receipt, Record,
-    RecordError, RecordKind, RunId, RunPolicy, Scratch, Stale,
+    Agent, Checkpoint, CheckpointTooLong, Completion, Handled, Ignored, Millis, Outcome, Output,
+    Phase, Progress, RECORD_LEN_MAX, Record, RecordError, RecordKind, RunPolicy, Scratch, Stale,
 };
-use jobs_proto::ThingName;
 
-const BOOT: Boot = Boot {
-    id: BootId([7; 16]),
-    entropy: 1,
+use crate::support::{
+    ABOUT_A, ABOUT_NEXT, BOOT, OneJob, START, TAG, accept, claim, config, connect, perform,
+    reconnect, work,
 };
-const TAG: OperationTag = OperationTag(1);
-const OFFER: &[u8] = br#"{"execution":{"jobId":"a","status":"QUEUED","queuedAt":1,"executionNumber":1,"jobDocument":{}}}"#;
-const START: &str = "$aws/things/pump/jobs/a/update";
-const ABOUT_A: &str = "$aws/things/pump/jobs/a/get";
-const ABOUT_NEXT: &str = "$aws/things/pump/jobs/$next/get";
-
-type OneJob<'c> = Agent<'c, 1>;
-
-/// A request on its way.
-struct Publish {
-    topic: String,
-    payload: String,
-    at_least_once: bool,
-    receipt: Receipt,
-}
-
-/// What the agent wanted done before it waited.
-#[derive(Default)]
-struct Seen {
-    publishes: Vec<Publish>,
-    subscription: Option<Receipt>,
-    record: Option<Record>,
-    run: Option<(u8, RunId)>,
-    reset: Option<Receipt>,
-    next: Option<Millis>,
-}
-
-impl Seen {
-    fn topics(&self) -> Vec<&str> {
-        self.publishes.iter().map(|p| p.topic.as_str()).collect()
-    }
-
-    /// The only publish.
-    fn publish(mut self) -> Publish {
-        assert_eq!(self.publishes.len(), 1, "{:?}", self.topics());
-        self.publishes.remove(0)
-    }
-}
-
-fn config() -> Config<'static> {
-    Config::new(ThingName::new("pump").unwrap())
-}
-
-/// Lets the agent go on until it waits. Records are durable at once; all else is the test's to
-/// answer.
-fn perform(agent: &mut OneJob<'_>, now: Millis) -> Seen {
-    let (mut seen, mut scratch) = (Seen::default(), Scratch::new());
-    loop {
-        match agent.poll(now, &mut scratch) {
-            Output::Wait(next) => {
-                seen.next = next;
-                return seen;
-            }
-            Output::Persist {
-                receipt, record, ..
-            } => {
-                seen.record = Some(Record::decode(record).unwrap());
-                agent.handle_done(now, receipt, Completion::Done);
-            }
-            Output::Erase { receipt, .. } => agent.handle_done(now, receipt, Completion::Done),
-            Output::Subscribe { receipt, .. } => seen.subscription = Some(receipt),
-            Output::Transmit {
-                receipt,
-                topic,
-                payload,
-                at_least_once,
-            } => seen.publishes.push(Publish {
-                topic: topic.into(),
-                payload: core::str::from_utf8(payload).unwrap().into(),
-                at_least_once,
-                receipt,
-            }),
-            Output::Run(permit) => seen.run = Some((permit.slot(), permit.run())),
-            Output::Reboot(permit) => seen.reset = Some(permit.into_receipt()),
-            Output::Saved { .. } | Output::Stop { .. } | Output::Ended { .. } => {}
-        }
-    }
-}
-
-/// The service accepts `request`; `members` come before the token.
-fn accept(agent: &mut OneJob<'_>, now: Millis, request: &Publish, members: &str) {
-    let (_, token) = request.payload.split_once("\"clientToken\":\"").unwrap();
-    let token = token.split('"').next().unwrap();
-    let reply = format!("{{{members}\"clientToken\":\"{token}\"}}");
-    let topic = format!("{}/accepted", request.topic);
-    let handled = agent.handle_publish(now, &topic, reply.as_bytes());
-    assert!(matches!(handled, Handled::Taken), "{handled:?}");
-}
-
-/// Subscribed; the question for the head is out.
-fn connect(agent: &mut OneJob<'_>, now: Millis) -> Publish {
-    agent.handle_connected(now);
-    let receipt = perform(agent, now).subscription.unwrap();
-    agent.handle_done(now, receipt, Completion::Done);
-    let question = perform(agent, now).publish();
-    assert_eq!(question.topic, ABOUT_NEXT);
-    question
-}
-
-/// A job is offered and taken: its start is out.
-fn claim(agent: &mut OneJob<'_>, now: Millis, policy: RunPolicy) -> Publish {
-    let question = connect(agent, now);
-    accept(agent, now, &question, "");
-    let topic = "$aws/things/pump/jobs/notify-next";
-    let Handled::Offer(ticket, _) = agent.handle_publish(now, topic, OFFER) else {
-        panic!("no offer");
-    };
-    agent.handle_plan(now, ticket, Ok((TAG, policy)));
-    let start = perform(agent, now).publish();
-    assert_eq!(start.topic, START);
-    start
-}
-
-/// The handler of a claimed job runs.
-fn work(agent: &mut OneJob<'_>, now: Millis, start: &Publish) -> (u8, RunId) {
-    accept(agent, now, start, "");
-    perform(agent, now).run.unwrap()
-}
 
 /// A record that says: a reset was wanted in this very boot.
 fn parked() -> Vec<u8> {
@@ -155,7 +35,7 @@ fn a_question_that_did_not_leave_is_put_again_after_the_back_off_and_not_after_t
 {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let first = connect(&mut agent, now);
     agent.handle_done(now, first.receipt, Completion::Failed);
     let seen = perform(&mut agent, now);
@@ -174,7 +54,7 @@ fn a_question_that_did_not_leave_is_put_again_after_the_back_off_and_not_after_t
 fn a_start_that_did_not_leave_is_sent_again_after_the_back_off_and_not_after_the_reply_time_out() {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let first = claim(&mut agent, now, RunPolicy::DEFAULT);
     agent.handle_done(now, first.receipt, Completion::Failed);
     let seen = perform(&mut agent, now);
@@ -215,7 +95,7 @@ fn a_reset_that_fails_is_asked_for_again_soon_and_one_that_was_taken_on_is_waite
 fn an_agent_is_idle_when_no_slot_holds_a_job_or_a_record() {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     assert!(agent.is_idle());
     // A job that is claimed has no record yet.
     let start = claim(&mut agent, now, RunPolicy::DEFAULT);
@@ -243,7 +123,7 @@ fn an_agent_is_idle_when_no_slot_holds_a_job_or_a_record() {
 fn the_queue_is_asked_once_a_connection_however_often_the_subscription_is_refused() {
     let config = config();
     let mut now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let question = connect(&mut agent, now);
     accept(&mut agent, now, &question, "");
     perform(&mut agent, now);
@@ -269,13 +149,9 @@ fn the_queue_is_asked_once_a_connection_however_often_the_subscription_is_refuse
 fn a_job_claimed_before_a_reconnection_is_not_asked_about_beside_its_start() {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     claim(&mut agent, now, RunPolicy::DEFAULT);
-    agent.handle_disconnected(now);
-    agent.handle_connected(now);
-    let receipt = perform(&mut agent, now).subscription.unwrap();
-    agent.handle_done(now, receipt, Completion::Done);
-    let seen = perform(&mut agent, now);
+    let seen = reconnect(&mut agent, now);
     let start = seen.publishes.iter().find(|p| p.topic == START).unwrap();
     accept(&mut agent, now, start, "");
     let seen = perform(&mut agent, now);
@@ -289,7 +165,7 @@ fn a_job_at_work_is_asked_about_once_an_hour() {
     let config = config();
     let start_ms = 1_000;
     let mut now = Millis(start_ms);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let start = claim(&mut agent, now, RunPolicy::DEFAULT);
     work(&mut agent, now, &start);
     let mut asked = 0;
@@ -312,7 +188,7 @@ fn a_job_at_work_is_asked_about_once_an_hour() {
 fn requests_are_sent_at_least_once_and_progress_at_most_once() {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let start = claim(&mut agent, now, RunPolicy::DEFAULT);
     assert!(start.at_least_once);
     let (slot, run) = work(&mut agent, now, &start);
@@ -331,7 +207,7 @@ fn the_dead_mans_switch_is_set_with_the_start_and_not_with_the_outcome() {
     const SWITCH: &str = r#""stepTimeoutInMinutes":5"#;
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let policy = RunPolicy {
         step_timeout_minutes: Some(5),
         ..RunPolicy::DEFAULT
@@ -348,7 +224,7 @@ fn the_dead_mans_switch_is_set_with_the_start_and_not_with_the_outcome() {
 fn a_reply_to_the_other_question_or_to_an_earlier_one_answers_nothing() {
     let config = config();
     let now = Millis(1_000);
-    let mut agent = Agent::new(&config, BOOT);
+    let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
     let first = connect(&mut agent, now);
     agent.handle_done(now, first.receipt, Completion::Failed);
     let then = perform(&mut agent, now).next.unwrap();
@@ -370,7 +246,7 @@ fn a_checkpoint_that_needs_the_document_says_so_in_its_record() {
     let config = config();
     let now = Millis(1_000);
     for needs_document in [false, true] {
-        let mut agent = Agent::new(&config, BOOT);
+        let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
         let start = claim(&mut agent, now, RunPolicy::DEFAULT);
         let (slot, run) = work(&mut agent, now, &start);
         let mut checkpoint = Checkpoint::new(&[1, 7]).unwrap();
