@@ -68,7 +68,10 @@ impl<L: Link> Switch<L> {
         loop {
             let waits = self.held.is_some();
             tokio::select! {
-                event = self.link.next() => self.on_event(event),
+                event = self.link.next() => {
+                    self.on_event(event);
+                    self.try_held();
+                }
                 request = self.requests.recv(), if !waits => match request {
                     Some(request) => self.perform(request),
                     None => break,
@@ -160,6 +163,5 @@ impl<L: Link> Switch<L> {
         if let Some((mailbox, id)) = self.sent.remove(&id) {
             mailbox.put_answer(answer(id));
         }
-        self.try_held();
     }
 }
