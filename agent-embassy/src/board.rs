@@ -52,25 +52,19 @@ pub async fn start_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boo
 
 async fn count_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S::Error> {
     let mut bytes = [0; COUNT_LEN];
-    let mut is_damaged = false;
-    match store.load(BOOT_SLOT, &mut bytes).await {
-        Ok(COUNT_LEN) => {}
+    let counted = match store.load(BOOT_SLOT, &mut bytes).await {
+        Ok(COUNT_LEN) => u64::from_le_bytes(bytes),
+        Err(error) if error.kind() == StoreErrorKind::Other => return Err(error),
         // What is there is no count.
-        Ok(_) => bytes = [0; COUNT_LEN],
-        Err(error) => match error.kind() {
-            StoreErrorKind::Other => return Err(error),
-            StoreErrorKind::TooLong => {}
-            StoreErrorKind::Corrupted => is_damaged = true,
-        },
-    }
-    let count = u64::from_le_bytes(bytes).wrapping_add(1);
-    let boot = boot_of(count, noise);
-    keep(store, &boot, BOOT_SLOT, &count.to_le_bytes(), is_damaged).await?;
+        Ok(_) | Err(_) => 0,
+    };
+    let boot = boot_of(counted.wrapping_add(1), noise);
+    keep(store, &boot, BOOT_SLOT, count_of(&boot)).await?;
     Ok(boot)
 }
 
-/// Makes a record durable, or its absence if it is empty. A store that is damaged is emptied
-/// first; damage can show only when something is written.
+/// Makes a record durable, or its absence if it is empty. A damaged store is emptied first; returns
+/// whether it was.
 ///
 /// An emptied store is given the count of boots again: begun anew, it would make a later boot look
 /// like an earlier one.
@@ -79,27 +73,26 @@ pub(crate) async fn keep<S: RecordStore>(
     boot: &Boot,
     slot: u8,
     record: &[u8],
-    is_damaged: bool,
-) -> Result<(), S::Error> {
-    if !is_damaged {
-        let saved = store.save(slot, record).await;
-        if !matches!(&saved, Err(error) if error.kind() == StoreErrorKind::Corrupted) {
-            return saved;
+) -> Result<bool, S::Error> {
+    let mut is_emptied = false;
+    loop {
+        match store.save(slot, record).await {
+            Err(error) if error.kind() == StoreErrorKind::Corrupted && !is_emptied => {}
+            saved => return saved.map(|()| is_emptied),
         }
-    }
-    error!("the record store is damaged: emptied, the service offers the jobs again");
-    store.reset().await?;
-    let count = boot.id.0.first_chunk::<COUNT_LEN>();
-    let mut saved = Ok(());
-    for (slot, record) in [
-        (BOOT_SLOT, count.map_or(record, |count| count)),
-        (slot, record),
-    ] {
+        error!("the record store is damaged: emptied, the service offers the jobs again");
+        store.reset().await?;
+        is_emptied = true;
         // Without the count the store works as far as jobs need it; the worst is a boot that is
         // counted twice.
-        saved = store.save(slot, record).await;
+        let _ = store.save(BOOT_SLOT, count_of(boot)).await;
     }
-    saved
+}
+
+/// The count in the identity of a boot, as it is stored.
+fn count_of(boot: &Boot) -> &[u8] {
+    let BootId(id) = &boot.id;
+    id.first_chunk::<COUNT_LEN>().map_or(&[], |count| count)
 }
 
 /// The identity of boot number `count`.

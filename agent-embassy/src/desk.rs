@@ -54,7 +54,7 @@ pub(crate) struct Place<P> {
     pub(crate) plan: RefCell<Option<P>>,
     /// The run that is on, or is to begin. Its worker borrows it for as long as it works, so that
     /// the checkpoint in it exists once.
-    pub(crate) order: RefCell<Option<Order>>,
+    pub(crate) order: RefCell<Order>,
     ordered: Cell<bool>,
     pub(crate) run: Cell<Option<RunId>>,
     pub(crate) saved: Cell<bool>,
@@ -70,7 +70,14 @@ impl<P> Default for Place<P> {
     fn default() -> Self {
         Self {
             plan: RefCell::new(None),
-            order: RefCell::new(None),
+            order: RefCell::new(Order {
+                run: RunId::default(),
+                job_id: String::new(),
+                attempt: Attempt { number: 0, last: 0 },
+                deadline: None,
+                tag: OperationTag::default(),
+                start: Start::Fresh,
+            }),
             ordered: Cell::new(false),
             run: Cell::new(None),
             saved: Cell::new(false),
@@ -102,17 +109,26 @@ impl<P> Place<P> {
         }
     }
 
-    /// Hands a run to the worker; `false` if an earlier one is still on, which the core rules out.
-    fn order(&self, order: Order) -> bool {
-        let Ok(mut place) = self.order.try_borrow_mut() else {
+    /// Writes a run down for the worker. `false` if there is no plan for it, or an earlier run is
+    /// still on, which the core rules out.
+    fn order(&self, permit: RunPermit<'_>) -> bool {
+        let Ok(mut order) = self.order.try_borrow_mut() else {
             return false;
         };
-        self.run.set(Some(order.run));
-        *place = Some(order);
-        self.saved.set(false);
-        self.stop.set(None);
-        self.ordered.set(true);
-        self.worker.wake();
+        order.run = permit.run();
+        order.job_id.clear();
+        // Same capacity as the longest job id.
+        let _ = order.job_id.push_str(permit.job_id().as_str());
+        order.attempt = permit.attempt();
+        order.deadline = permit.deadline();
+        order.tag = permit.tag();
+        order.start = permit.into_start();
+        let mut plan = self.plan.borrow_mut();
+        match &order.start {
+            Start::Fresh => return plan.is_some(),
+            Start::Resume(from) if from.needs_document() => {}
+            Start::Resume(_) => *plan = None,
+        }
         true
     }
 
@@ -237,40 +253,21 @@ impl<'c, P, const JOBS: usize> Desk<'c, P, JOBS> {
         let Some(place) = self.place(slot) else {
             return;
         };
-        let mut job_id = String::new();
-        // Same capacity as the longest job id.
-        let _ = job_id.push_str(permit.job_id().as_str());
-        let (attempt, deadline, tag) = (permit.attempt(), permit.deadline(), permit.tag());
         info!(
             "{}: handler starts, attempt {}",
-            job_id.as_str(),
-            attempt.number
+            permit.job_id().as_str(),
+            permit.attempt().number
         );
-        let start = permit.into_start();
-        let planned = {
-            let mut plan = place.plan.borrow_mut();
-            match &start {
-                Start::Fresh => plan.is_some(),
-                Start::Resume(from) => {
-                    if !from.needs_document() {
-                        *plan = None;
-                    }
-                    true
-                }
-            }
-        };
-        let order = Order {
-            run,
-            job_id,
-            attempt,
-            deadline,
-            tag,
-            start,
-        };
-        if !planned || !place.order(order) {
+        if !place.order(permit) {
             error!("slot {}: no plan for this run", slot);
             self.abort(slot, run, "the agent lost its plan");
+            return;
         }
+        place.run.set(Some(run));
+        place.saved.set(false);
+        place.stop.set(None);
+        place.ordered.set(true);
+        place.worker.wake();
     }
 }
 

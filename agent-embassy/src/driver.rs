@@ -13,10 +13,9 @@ use core::{
     convert::Infallible,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use embassy_futures::yield_now;
 use embassy_time::{Duration, Timer, with_timeout};
 use jobs_agent_core::{Boot, Handled, JobHandler, Millis, Receipt, Scratch};
 
@@ -53,6 +52,10 @@ pub(crate) struct Driver<'d, 'c, S, B, H: JobHandler, const JOBS: usize> {
     pub(crate) subscribe: Option<Receipt>,
     /// Sends without room in a row.
     pub(crate) busy: u8,
+    /// When the connection came up.
+    pub(crate) up_since: Option<Millis>,
+    /// Messages in this turn.
+    pub(crate) turn: u8,
 }
 
 impl<S, B, H, const JOBS: usize> Driver<'_, '_, S, B, H, JOBS>
@@ -61,29 +64,78 @@ where
     B: Board,
     H: JobHandler,
 {
-    /// Connects, serves the connection until it ends, and again.
+    /// Connects, serves the connection until it ends, and again. What the jobs at work need goes
+    /// on meanwhile.
     pub(crate) async fn run<L: Link>(&mut self, link: &mut L) -> Infallible {
         let mut wait_ms = 0;
         loop {
-            let why = match self.connect(link, wait_ms).await {
-                Ok(mut connection) => {
-                    let up_since = clock::now();
-                    let why = self.serve(&mut connection).await;
-                    if up_since.until(clock::now()) >= STEADY_MS {
-                        self.backoff.reset();
-                    }
-                    why
-                }
-                Err(why) => why,
-            };
+            let why = self.connected(link, wait_ms).await;
             wait_ms = self.on_lost(why);
         }
+    }
+
+    /// One connection, from the wait before it to its end.
+    async fn connected<L: Link>(&mut self, link: &mut L, wait_ms: u32) -> LinkError {
+        let connected = {
+            let mut attempt = pin!(async {
+                Timer::after(Duration::from_millis(u64::from(wait_ms))).await;
+                let connecting = link.connect();
+                with_timeout(Duration::from_millis(CONNECT_WAIT_MS), connecting)
+                    .await
+                    .unwrap_or(Err(LinkError::TimedOut))
+            });
+            loop {
+                // Offline, the core asks for nothing that needs a connection.
+                let until = match self.drain::<L::Connection<'_>>(None).await {
+                    Ok(until) => until,
+                    Err(why) => return why,
+                };
+                if let Some(connected) = self.unless_rung(attempt.as_mut(), until).await {
+                    break connected;
+                }
+            }
+        };
+        let mut connection = match connected {
+            Ok(connection) => connection,
+            Err(why) => return why,
+        };
+        self.on_connected();
+        loop {
+            let until = match self.drain(Some(&mut connection)).await {
+                Ok(until) => until,
+                Err(why) => return why,
+            };
+            let next = pin!(connection.next());
+            match self.unless_rung(next, until).await {
+                None => {}
+                Some(Ok(event)) => self.on_event(event),
+                Some(Err(why)) => return why,
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn on_connected(&mut self) {
+        info!("connected");
+        self.busy = 0;
+        self.up_since = Some(self.desk.core(|core, now| {
+            core.handle_connected(now);
+            now
+        }));
     }
 
     /// The connection is over; returns how long to wait, milliseconds.
     #[inline(never)]
     fn on_lost(&mut self, why: LinkError) -> u32 {
         self.subscribe = None;
+        let now = clock::now();
+        if self
+            .up_since
+            .take()
+            .is_some_and(|up_since| up_since.until(now) >= STEADY_MS)
+        {
+            self.backoff.reset();
+        }
         let wait_ms = match why {
             LinkError::Refused(_) | LinkError::TooSmall => self.backoff.after_refusal_ms(),
             LinkError::Stream | LinkError::Ended | LinkError::TimedOut | LinkError::Protocol => {
@@ -95,65 +147,22 @@ where
         wait_ms
     }
 
-    /// Connects after a while; what the jobs at work need goes on meanwhile.
-    async fn connect<'l, L: Link>(
-        &mut self,
-        link: &'l mut L,
-        wait_ms: u32,
-    ) -> Result<L::Connection<'l>, LinkError> {
-        let mut attempt = pin!(async {
-            Timer::after(Duration::from_millis(u64::from(wait_ms))).await;
-            let connecting = link.connect();
-            with_timeout(Duration::from_millis(CONNECT_WAIT_MS), connecting)
-                .await
-                .unwrap_or(Err(LinkError::TimedOut))
-        });
-        loop {
-            // Offline, the core asks for nothing that needs a connection.
-            let until = self.drain::<L::Connection<'_>>(None).await?;
-            if let Some(connected) = self.unless_rung(attempt.as_mut(), until).await {
-                return connected;
-            }
-        }
-    }
-
-    /// Serves one connection until it ends.
-    async fn serve<C: Connection>(&mut self, connection: &mut C) -> LinkError {
-        info!("connected");
-        self.busy = 0;
-        self.desk.core(|core, now| core.handle_connected(now));
-        let mut turn: u8 = 0;
-        loop {
-            let until = match self.drain(Some(connection)).await {
-                Ok(until) => until,
-                Err(why) => return why,
-            };
-            let next = pin!(connection.next());
-            match self.unless_rung(next, until).await {
-                None => {}
-                Some(Ok(event)) => self.on_event(event),
-                Some(Err(why)) => return why,
-            }
-            turn = turn.wrapping_add(1);
-            if turn >= MESSAGES_PER_TURN {
-                turn = 0;
-                yield_now().await;
-            }
-        }
-    }
-
     /// Awaits a future, until then or until a handler has said something: `None`, and the future
-    /// is where it was.
+    /// is where it was. Other tasks get a turn after so many messages.
     async fn unless_rung<F: Future>(
-        &self,
+        &mut self,
         mut future: Pin<&mut F>,
         until: Option<Millis>,
     ) -> Option<F::Output> {
         let mut timer = clock::timer(until);
         poll_fn(|cx| {
+            if self.is_turn_over(cx) {
+                return Poll::Pending;
+            }
             if let Poll::Ready(output) = apart::poll(future.as_mut(), cx) {
                 return Poll::Ready(Some(output));
             }
+            self.turn = 0;
             let is_due = Pin::new(&mut timer).poll(cx).is_ready();
             if is_due || self.desk.is_rung(cx) {
                 return Poll::Ready(None);
@@ -161,6 +170,17 @@ where
             Poll::Pending
         })
         .await
+    }
+
+    /// Counts what is ready at once.
+    fn is_turn_over(&mut self, cx: &Context<'_>) -> bool {
+        self.turn = self.turn.wrapping_add(1);
+        let is_over = self.turn > MESSAGES_PER_TURN;
+        if is_over {
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+        }
+        is_over
     }
 
     #[inline(never)]

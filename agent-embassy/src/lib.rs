@@ -88,7 +88,7 @@ pub use jobs_agent_core::{
 pub use jobs_proto::ThingName;
 pub use link::{
     Connect, Connection, Event, Filters, Link, LinkError, MqttConnection, MqttLink, MqttOptions,
-    OptionsError, SendError,
+    OptionsError, Packet, SendError,
 };
 pub use resources::{AgentResources, Buffers, Lent, RX_LEN_MIN, Room, TX_LEN_MIN};
 pub use runner::{Parts, RunError, Runner};

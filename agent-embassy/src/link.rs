@@ -45,10 +45,9 @@ pub trait Connection {
     /// Cancel safe: an event is returned or stays for the next call.
     async fn next(&mut self) -> Result<Event<'_>, LinkError>;
 
-    /// Hands a message to the broker: at least once (QoS 1), or at most once (QoS 0).
-    ///
-    /// Returns when the packet is on its way, not when it is acknowledged: the reply of the
-    /// service is what counts.
+    /// Hands a packet to the broker. Returns when it is on its way, not when it is acknowledged:
+    /// of a publish the reply of the service is what counts, of a SUBSCRIBE
+    /// [`Event::Subscribed`].
     ///
     /// # Errors
     /// [`SendError::Busy`]: nothing was sent, the connection is well. [`SendError::Lost`]: the
@@ -56,22 +55,23 @@ pub trait Connection {
     ///
     /// # Cancel safety
     /// Dropped before its end, the connection must be dropped too.
-    async fn publish(
-        &mut self,
-        topic: &str,
-        payload: &[u8],
-        at_least_once: bool,
-    ) -> Result<(), SendError>;
+    async fn send(&mut self, packet: Packet<'_>) -> Result<(), SendError>;
+}
 
-    /// Asks for the messages of these filters at QoS 1, in one SUBSCRIBE;
-    /// [`Event::Subscribed`] tells the answer.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    ///
-    /// # Cancel safety
-    /// As [`publish`](Self::publish).
-    async fn subscribe(&mut self, filters: Filters<'_>) -> Result<(), SendError>;
+/// What the agent sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// A message.
+    Publish {
+        /// The topic.
+        topic: &'a str,
+        /// The payload.
+        payload: &'a [u8],
+        /// At QoS 1; else at QoS 0.
+        at_least_once: bool,
+    },
+    /// Asks for the messages of these filters at QoS 1, in one SUBSCRIBE.
+    Subscribe(Filters<'a>),
 }
 
 /// What happened on a connection.

@@ -18,27 +18,22 @@ pub(crate) async fn restore<'c, S: RecordStore, P, const JOBS: usize>(
 ) -> Result<(), S::Error> {
     let mut buffer = [0; RECORD_LEN_MAX];
     for slot in (0..u8::MAX).take(JOBS) {
-        let fault = match store.load(slot, &mut buffer).await {
+        match store.load(slot, &mut buffer).await {
             Ok(0) => continue,
             Ok(len) => {
                 let record = buffer.get(..len).unwrap_or_default();
-                match desk.core(|core, _| core.restore(slot, record)) {
-                    Ok(()) => continue,
-                    Err(_) => StoreErrorKind::TooLong,
+                if desk.core(|core, _| core.restore(slot, record)).is_ok() {
+                    continue;
                 }
             }
-            Err(error) => match error.kind() {
-                StoreErrorKind::Other => return Err(error),
-                fault => fault,
-            },
-        };
+            Err(error) if error.kind() == StoreErrorKind::Other => return Err(error),
+            Err(_) => {}
+        }
         error!("slot {} holds what is no record: forgotten", slot);
-        let is_damaged = fault == StoreErrorKind::Corrupted;
-        keep(store, boot, slot, &[], is_damaged).await?;
-        if is_damaged {
+        let is_emptied = keep(store, boot, slot, &[]).await?;
+        if JOBS > 1 && is_emptied {
             // What was read before the damage showed is gone too.
             desk.core(|core, _| *core = Core::new(config, *boot));
-            break;
         }
     }
     Ok(())

@@ -118,6 +118,8 @@ where
             backoff: Backoff::new(boot.entropy),
             subscribe: None,
             busy: 0,
+            up_since: None,
+            turn: 0,
         };
         let mut driving = pin!(driver.run(link));
         poll_fn(|cx| {

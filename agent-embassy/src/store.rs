@@ -31,7 +31,8 @@ pub trait RecordStore {
     /// when it returns `Ok`.
     ///
     /// # Errors
-    /// Whether the old or the new record is durable is not known then.
+    /// Whether the old or the new record is durable is not known then. While the store is
+    /// [`StoreErrorKind::Corrupted`], `save` says so too.
     async fn save(&mut self, slot: u8, record: &[u8]) -> Result<(), Self::Error>;
 
     /// Empties the whole store, whatever state it is in, so that it works again. Called after an

@@ -68,11 +68,7 @@ async fn perform<H: JobHandler, const JOBS: usize>(
     slot: u8,
     run: RunId,
 ) {
-    let held = place.order.borrow();
-    let Some(order) = held.as_ref() else {
-        // Rung for an order.
-        return;
-    };
+    let order = &*place.order.borrow();
     let mut port = Port {
         desk,
         place,

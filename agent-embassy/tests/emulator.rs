@@ -9,15 +9,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use agent_embassy::{
-    AgentResources, Board, Config, JobHandler, MqttLink, MqttOptions, NoRoute, Parts, RamStore,
-    ResetFailed, Runner, TX_LEN_MIN, ThingName, start_boot,
+    AgentResources, Board, Config, Connect, JobHandler, MqttLink, MqttOptions, NoRoute, Parts,
+    RamStore, ResetFailed, Runner, TX_LEN_MIN, ThingName, start_boot,
 };
 use embassy_futures::select::{Either, select};
 use handlers::{Files, Reboot, RelativePath, WriteFile, operation};
 use jobs_emulator::model::ExecutionStatus::{self, InProgress, Rejected, Succeeded};
 use jobs_emulator::{Cut, Emulator, Faults, Options, PacketKind};
 use serde_json::{Value, json};
-use support::tcp::{Tcp, let_time_pass};
+use support::tcp::{Line, Tcp, let_time_pass};
 use support::{THING, Work};
 
 /// Real time that no story takes.
@@ -83,9 +83,20 @@ impl Lab {
         service.execution(THING, id, None).map(|found| found.status)
     }
 
-    /// One boot of the board, until the condition or a reset.
+    /// One boot of the board on TCP, until the condition or a reset.
     async fn boot<const RX: usize>(
         &mut self,
+        handlers: impl JobHandler,
+        until: impl AsyncFn(&Emulator, &Cell<bool>),
+    ) {
+        let tcp = Tcp(self.emulator.mqtt_addr());
+        self.boot_over::<RX>(tcp, handlers, until).await;
+    }
+
+    /// The same over any stream.
+    async fn boot_over<const RX: usize>(
+        &mut self,
+        stream: impl Connect,
         handlers: impl JobHandler,
         until: impl AsyncFn(&Emulator, &Cell<bool>),
     ) {
@@ -93,9 +104,8 @@ impl Lab {
         let config = self.config;
         let mut resources = Box::new(AgentResources::<1, RX, TX_LEN_MIN>::new());
         let lent = resources.lend();
-        let tcp = Tcp(self.emulator.mqtt_addr());
         let parts = Parts {
-            link: MqttLink::new(lent.buffers, &MqttOptions::new(THING), tcp).unwrap(),
+            link: MqttLink::new(lent.buffers, &MqttOptions::new(THING), stream).unwrap(),
             store: &mut self.store,
             board: Switch(&self.reset),
             handlers,
@@ -126,6 +136,26 @@ fn asked_next(emulator: &Emulator) -> bool {
     let next = |topic: &String| topic.ends_with("/$next/get/accepted");
     let trace = emulator.trace();
     trace.count(|entry| entry.topic.as_ref().is_some_and(next)) > 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_done_over_a_line_that_hands_on_a_few_bytes_at_a_time() {
+    let mut lab = Lab::new().await;
+    let files = Written::default();
+    let chain = NoRoute.on(
+        operation::WRITE_FILE,
+        WriteFile::<_, 2_048>::new(Disk(Rc::clone(&files))),
+    );
+    let content = "0123456789abcdef".repeat(128);
+    let document = json!({"operation": "write_file", "path": "a.bin", "content": content});
+    lab.create_job("wide", &document);
+    let line = Line(lab.emulator.mqtt_addr());
+    lab.boot_over::<4096>(line, chain, async |emulator, _| {
+        until(|| status(emulator, "wide") == Some(Succeeded)).await;
+    })
+    .await;
+    let written = files.borrow();
+    assert_eq!(*written, [("a.bin".into(), content.into_bytes())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

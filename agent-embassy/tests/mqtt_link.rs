@@ -3,7 +3,7 @@
 mod support;
 
 use agent_embassy::{AgentResources, Buffers, OptionsError, RX_LEN_MIN, TX_LEN_MIN};
-use agent_embassy::{Connection, Event, Link, LinkError, MqttLink, MqttOptions, SendError};
+use agent_embassy::{Connection, Event, Link, LinkError, MqttLink, MqttOptions, Packet, SendError};
 use jobs_agent_core::{Agent, Boot, BootId, Config, Millis, Output, Scratch};
 use jobs_proto::ThingName;
 use support::tcp::{Tcp, let_time_pass};
@@ -11,6 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 type Resources = AgentResources<1, RX_LEN_MIN, TX_LEN_MIN>;
+
+/// A packet of the device.
+const SOME: Packet<'_> = Packet::Publish {
+    topic: "some",
+    payload: b"{}",
+    at_least_once: true,
+};
 
 const CONNACK: [u8; 5] = [0x20, 3, 0, 0, 0];
 
@@ -72,7 +79,7 @@ async fn subscribe(connection: &mut impl Connection) -> Result<(), SendError> {
     let mut scratch = Scratch::new();
     core.handle_connected(Millis(0));
     match core.poll(Millis(0), &mut scratch) {
-        Output::Subscribe { filters, .. } => connection.subscribe(filters).await,
+        Output::Subscribe { filters, .. } => connection.send(Packet::Subscribe(filters)).await,
         other => panic!("{other:?}"),
     }
 }
@@ -207,7 +214,7 @@ async fn a_refused_publish_ends_neither_the_connection_nor_the_subscription() {
     };
     let device = async {
         let mut connection = link.connect().await.unwrap();
-        connection.publish("some", b"{}", true).await.unwrap();
+        connection.send(SOME).await.unwrap();
         assert_eq!(connection.next().await, Ok(Event::Housekeeping));
         subscribe(&mut connection).await.unwrap();
         assert_eq!(
@@ -231,7 +238,7 @@ async fn a_broker_that_acknowledges_nothing_leaves_no_room_in_the_end() {
     let device = async {
         let mut connection = link.connect().await.unwrap();
         for sent in 0.. {
-            match connection.publish("some", b"{}", true).await {
+            match connection.send(SOME).await {
                 Ok(()) => {}
                 Err(error) => return (sent, error),
             }

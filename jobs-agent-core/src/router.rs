@@ -25,7 +25,9 @@
 //! # let _ = handlers;
 //! ```
 
-use core::convert::Infallible;
+use core::{convert::Infallible, future::Future};
+
+use either::Either;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -109,8 +111,7 @@ impl<H: JobHandler, R: JobHandler> JobHandler for Route<H, R> {
     /// The tag is that of the operation's name, whatever the handler itself says: it must lead
     /// back here.
     fn plan(&self, offer: &Offer<'_>) -> Result<(OperationTag, Self::Plan), Refusal> {
-        let named = offer.document.str_field(OPERATION_KEY);
-        if named.is_some_and(|name| name.eq_str(self.operation)) {
+        if is_named(offer, self.operation) {
             let (_, plan) = self.handler.plan(offer)?;
             return Ok((OperationTag::of(self.operation), Routed::This(plan)));
         }
@@ -126,31 +127,40 @@ impl<H: JobHandler, R: JobHandler> JobHandler for Route<H, R> {
         }
     }
 
-    async fn run<P: JobPort>(&self, plan: Self::Plan, port: &mut P) -> Outcome {
+    // Not `async`: a future that only awaits one of two others keeps what it hands on twice, and
+    // adds its own states, for each route of the chain.
+    fn run<P: JobPort>(&self, plan: Self::Plan, port: &mut P) -> impl Future<Output = Outcome> {
         match plan {
-            Routed::This(plan) => self.handler.run(plan, port).await,
-            Routed::Rest(plan) => self.rest.run(plan, port).await,
+            Routed::This(plan) => Either::Left(self.handler.run(plan, port)),
+            Routed::Rest(plan) => Either::Right(self.rest.run(plan, port)),
         }
     }
 
-    async fn resume<P: JobPort>(
+    fn resume<P: JobPort>(
         &self,
         tag: OperationTag,
         from: &Checkpoint,
         plan: Option<Self::Plan>,
         port: &mut P,
-    ) -> Outcome {
+    ) -> impl Future<Output = Outcome> {
         if tag == OperationTag::of(self.operation) {
             let plan = plan.and_then(|plan| match plan {
                 Routed::This(plan) => Some(plan),
                 Routed::Rest(_) => None,
             });
-            return self.handler.resume(tag, from, plan, port).await;
+            return Either::Left(self.handler.resume(tag, from, plan, port));
         }
         let plan = plan.and_then(|plan| match plan {
             Routed::This(_) => None,
             Routed::Rest(plan) => Some(plan),
         });
-        self.rest.resume(tag, from, plan, port).await
+        Either::Right(self.rest.resume(tag, from, plan, port))
     }
+}
+
+/// Whether the document of an offer names this operation.
+#[inline(never)]
+fn is_named(offer: &Offer<'_>, operation: &str) -> bool {
+    let named = offer.document.str_field(OPERATION_KEY);
+    named.is_some_and(|name| name.eq_str(operation))
 }

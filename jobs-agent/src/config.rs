@@ -10,7 +10,12 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    logs::LogPolicy, policy::StepPolicy, push::PushPolicy, signed::SignedPolicy,
+    certificates::CertificatePolicy,
+    identity::{Identities, Pair},
+    logs::LogPolicy,
+    policy::StepPolicy,
+    push::PushPolicy,
+    signed::SignedPolicy,
     update::UpdatePolicy,
 };
 
@@ -109,6 +114,12 @@ pub struct Config {
     /// Which logs `log_upload` jobs may ask for.
     #[serde(default)]
     pub log_upload: LogPolicy,
+    /// Whether `certificate_rotate` jobs may change the certificate.
+    #[serde(default)]
+    pub certificates: CertificatePolicy,
+    /// A pair to be used instead of the one in use.
+    #[serde(skip)]
+    pair: Option<Pair>,
     /// Whose documents are done.
     #[serde(default)]
     pub signed_documents: SignedPolicy,
@@ -254,7 +265,14 @@ impl Config {
         if self.steps.step_timeout_s == 0 {
             return wrong("`steps.step_timeout_s` must be at least 1");
         }
-        let goes_back = !self.config_push.files.is_empty()
+        if self.certificates.rotate && self.cert.is_none() {
+            return wrong("`certificates.rotate` needs `cert` and `key` to begin with");
+        }
+        if let Err(text) = self.certificates.check() {
+            return wrong(&format!("`certificates.{text}"));
+        }
+        let goes_back = self.certificates.rotate
+            || !self.config_push.files.is_empty()
             || self
                 .update
                 .targets
@@ -277,6 +295,21 @@ impl Config {
             return wrong(&format!("`thing`: {error}"));
         }
         self.check_transport()
+    }
+
+    /// The pairs of certificate and key that rotations brought.
+    #[must_use]
+    pub fn identities(&self) -> Identities {
+        Identities::at(self.state_dir.join(&self.thing).join("identity"))
+    }
+
+    /// The same configuration, with this pair instead of the one in use.
+    #[must_use]
+    pub fn with_pair(&self, pair: Pair) -> Self {
+        Self {
+            pair: Some(pair),
+            ..self.clone()
+        }
     }
 
     /// File that the running agent has locked.

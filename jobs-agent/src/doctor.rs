@@ -4,9 +4,14 @@ mod files;
 mod policy;
 mod probe;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
-use crate::config::{Config, ConfigFault, TransportKind};
+use tokio::time::sleep;
+
+use crate::{
+    config::{Config, ConfigFault, TransportKind},
+    identity::Pair,
+};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,39 @@ impl fmt::Display for Report {
     }
 }
 
+/// How often a connection with a new certificate is tried: the line may be bad just now.
+const TRIES_MAX: u32 = 3;
+
+/// Pause before the next try.
+const TRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the agent could do its work with this certificate: connect under its own client id, and
+/// everything it asks for. Nobody else may be connected under that id.
+///
+/// # Errors
+/// What does not work.
+///
+/// # Cancel safety
+/// Nothing is changed anywhere, so it can be dropped at any time.
+pub async fn works_with(config: &Config, pair: &Pair) -> Result<(), String> {
+    let config = config.with_pair(pair.clone());
+    let mut tried = 0;
+    loop {
+        let mut report = Report::default();
+        probe::examine(&config, true, &mut report).await;
+        let bad = report.checks.iter().find(|c| c.verdict == Verdict::Bad);
+        let Some(bad) = bad else {
+            return Ok(());
+        };
+        tried += 1;
+        // What is denied is denied the next time, too.
+        if tried == TRIES_MAX || bad.what != probe::CONNECTION {
+            return Err(format!("{}: {}", bad.what, bad.words));
+        }
+        sleep(TRY_PAUSE).await;
+    }
+}
+
 /// Looks at everything, under another client id if one is given; without connecting if `offline`.
 ///
 /// # Cancel safety
@@ -113,7 +151,7 @@ pub async fn examine(
                          own: stop it, or give --client-id";
             report.add("connection", Verdict::Skipped, words);
         } else {
-            probe::examine(&config, &mut report).await;
+            probe::examine(&config, false, &mut report).await;
         }
     } else {
         report.add(

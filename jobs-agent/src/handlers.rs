@@ -3,13 +3,17 @@
 //! Where signed documents are asked for, this is where they are opened: no handler ever sees a
 //! document that nobody signed.
 
+use std::sync::Arc;
+
 use agent_std::redact::redact;
 use jobs_agent_core::{
     Checkpoint, JobHandler, JobPort, Offer, OperationTag, Outcome, Reason, Refusal, RunPolicy,
 };
 use jobs_proto::{JobId, document::Document};
+use tokio::sync::Notify;
 
 use crate::{
+    certificates::{self, CertificatePlan, Certificates},
     config::Config,
     journal::{Journal, What, now_ms},
     logs::{self, LogPlan, LogUpload},
@@ -29,6 +33,8 @@ pub struct Handlers {
     pub steps: StepRunner,
     /// Configuration files.
     pub push: ConfigPush,
+    /// The device's certificate.
+    pub certificates: Certificates,
     /// Logs.
     pub logs: LogUpload,
     /// Updates.
@@ -44,6 +50,8 @@ pub enum Plan {
     Steps(StepPlan),
     /// Of a configuration file.
     Push(PushPlan),
+    /// Of a certificate.
+    Certificate(CertificatePlan),
     /// Of logs.
     Logs(LogPlan),
     /// Of an update.
@@ -51,11 +59,17 @@ pub enum Plan {
 }
 
 impl Handlers {
-    /// The handlers of this configuration.
+    /// The handlers of this configuration; `again` is told when the connection has to be made
+    /// again, with another certificate.
     ///
     /// # Errors
     /// A key cannot be read.
-    pub fn new(config: &Config, steps: &Steps, journal: Journal) -> Result<Self, KeyFault> {
+    pub fn new(
+        config: &Config,
+        steps: &Steps,
+        journal: Journal,
+        again: Arc<Notify>,
+    ) -> Result<Self, KeyFault> {
         let folders = config.step_folders();
         let signed = &config.signed_documents;
         let keys = Keys::read(&signed.keys)?;
@@ -63,6 +77,13 @@ impl Handlers {
             signed: Signed::new(keys, signed.expiry_required, &config.thing),
             steps: StepRunner::new(config.steps.clone(), steps.clone(), &folders),
             push: ConfigPush::new(config.config_push.clone(), steps.clone(), &folders),
+            certificates: Certificates::new(
+                config.certificates.rotate,
+                &config.thing,
+                config.identities(),
+                config.key.clone(),
+                again,
+            ),
             logs: LogUpload::new(config.log_upload.clone()),
             update: Update::new(
                 config.update.clone(),
@@ -91,6 +112,7 @@ impl Handlers {
         };
         match self.route(&offer) {
             Ok((_, Plan::Push(plan))) => Some(Ok(plan.to_string())),
+            Ok((_, Plan::Certificate(plan))) => Some(Ok(plan.to_string())),
             Ok((_, Plan::Logs(plan))) => Some(Ok(plan.to_string())),
             Ok((_, Plan::Update(plan))) => Some(Ok(plan.to_string())),
             Err(Refusal::Reject(why)) => Some(Err(why.as_str().to_owned())),
@@ -113,6 +135,10 @@ impl Handlers {
         match self.update.plan(offer) {
             Err(Refusal::Unknown) => {}
             decided => return decided.map(|(tag, plan)| (tag, Plan::Update(plan))),
+        }
+        match self.certificates.plan(offer) {
+            Err(Refusal::Unknown) => {}
+            decided => return decided.map(|(tag, plan)| (tag, Plan::Certificate(plan))),
         }
         match self.logs.plan(offer) {
             Err(Refusal::Unknown) => {}
@@ -158,6 +184,7 @@ impl JobHandler for Handlers {
         match plan {
             Plan::Steps(plan) => self.steps.policy(tag, plan),
             Plan::Push(plan) => self.push.policy(tag, plan),
+            Plan::Certificate(plan) => self.certificates.policy(tag, plan),
             Plan::Logs(plan) => self.logs.policy(tag, plan),
             Plan::Update(plan) => self.update.policy(tag, plan),
         }
@@ -167,6 +194,7 @@ impl JobHandler for Handlers {
         let outcome = match plan {
             Plan::Steps(plan) => self.steps.run(plan, port).await,
             Plan::Push(plan) => self.push.run(plan, port).await,
+            Plan::Certificate(plan) => self.certificates.run(plan, port).await,
             Plan::Logs(plan) => self.logs.run(plan, port).await,
             Plan::Update(plan) => self.update.run(plan, port).await,
         };
@@ -188,6 +216,12 @@ impl JobHandler for Handlers {
                 _ => None,
             };
             self.push.resume(tag, from, plan, port).await
+        } else if tag == OperationTag::of(certificates::ROTATE) {
+            let plan = match plan {
+                Some(Plan::Certificate(plan)) => Some(plan),
+                _ => None,
+            };
+            self.certificates.resume(tag, from, plan, port).await
         } else if tag == OperationTag::of(logs::OPERATION) {
             let plan = match plan {
                 Some(Plan::Logs(plan)) => Some(plan),

@@ -8,6 +8,7 @@
 //! * [`step`]: the agent's side of that;
 //! * [`download`]: files by HTTP, into folders that cannot be left;
 //! * [`push`]: configuration files, with a check and a way back;
+//! * [`certificates`]: a new certificate for the device, and [`identity`], where its pairs are;
 //! * [`logs`]: the end of logs, to presigned URLs;
 //! * [`update`]: files that are proven, installed, and kept if the device is well;
 //! * [`signed`]: documents that are done only with a good signature;
@@ -15,6 +16,7 @@
 //! * [`config`], [`handlers`], [`doctor`]: what the program puts together;
 //! * [`runner`]: all of it as a [`JobHandler`](jobs_agent_core::JobHandler).
 
+pub mod certificates;
 pub mod config;
 pub mod doctor;
 pub mod document;
@@ -23,6 +25,7 @@ pub mod durable;
 pub mod handlers;
 mod hook;
 pub mod http;
+pub mod identity;
 pub mod journal;
 pub mod logs;
 pub mod policy;

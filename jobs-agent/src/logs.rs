@@ -159,29 +159,37 @@ impl LogUpload {
         port.report(Progress::new().with("step", "gather"));
         let work = async {
             let gathered = gather::all(&plan.source).await?;
-            let text = scrub::scrub(&gathered.bytes, &plan.source.secrets);
-            let body = if plan.source.gzip {
-                send::gzip(text.as_bytes()).map_err(|error| error.to_string())?
-            } else {
-                text.into_bytes()
+            let (read, files, skipped) = (gathered.bytes.len(), gathered.files, gathered.skipped);
+            let (secrets, gzip) = (plan.source.secrets.clone(), plan.source.gzip);
+            // Megabytes of it take a while, and the agent has one thread.
+            let prepare = move || {
+                let text = scrub::scrub(&gathered.bytes, &secrets);
+                if gzip {
+                    send::gzip(text.as_bytes())
+                } else {
+                    Ok(text.into_bytes())
+                }
             };
+            let body = tokio::task::spawn_blocking(prepare).await;
+            let body = body.map_err(|error| error.to_string())?;
+            let body = body.map_err(|error| error.to_string())?;
             let sent = body.len();
             send::put(&self.policy.upload, &plan, body.into()).await?;
-            Ok((gathered, sent))
+            Ok((read, files, skipped, sent))
         };
         let done: Result<_, String> = tokio::select! {
             done = work => done,
             reason = port.stopped() => Err(format!("stopped ({reason:?})")),
         };
         match done {
-            Ok((gathered, sent)) => {
+            Ok((read, files, skipped, sent)) => {
                 let mut details = Details::new()
-                    .with("bytesRead", &gathered.bytes.len().to_string())
+                    .with("bytesRead", &read.to_string())
                     .with("bytesSent", &sent.to_string());
-                if gathered.files > 0 {
-                    details = details.with("files", &gathered.files.to_string());
+                if files > 0 {
+                    details = details.with("files", &files.to_string());
                 }
-                if let Some(skipped) = gathered.skipped {
+                if let Some(skipped) = skipped {
                     details = details.with("skipped", &agent_std::redact::redact(&skipped));
                 }
                 Outcome::Succeeded(details)

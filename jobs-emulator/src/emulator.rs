@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::call::ServiceCall;
-use crate::certificates::{Certificate, Certificates, Identity};
+use crate::certificates::{Certificate, Certificates, Identity, certificate_id};
 use crate::clock::RunningClock;
 use crate::faults::Faults;
 use crate::hub::Hub;
@@ -171,6 +171,26 @@ impl Emulator {
             .register(issued.id, certificate);
         self.hub.changed();
         Ok(Some((issued.certificate_pem, issued.private_key_pem)))
+    }
+
+    /// Registers a certificate that somebody else issued, in DER form, for one thing only; answers
+    /// its id. One that is known already is replaced, so this also makes it inactive. Its text is
+    /// not kept.
+    pub fn register_certificate(&self, der: &[u8], thing: &str, active: bool) -> String {
+        let id = certificate_id(der);
+        let certificate = Certificate {
+            pem: String::new(),
+            active,
+            created_ms: self.hub.clock.now_ms(),
+            things: BTreeSet::from([thing.to_owned()]),
+            any_thing: false,
+        };
+        self.hub
+            .lock()
+            .certificates
+            .register(id.clone(), certificate);
+        self.hub.changed();
+        id
     }
 
     /// Lets a closure act on the service at the current time (ms since the epoch), and delivers

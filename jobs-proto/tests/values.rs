@@ -1,7 +1,61 @@
 //! Small public values: each answer that no other test asks for by itself.
 
-use jobs_proto::UpdateStatus;
+use jobs_proto::details::DetailsError;
 use jobs_proto::document::Document;
+use jobs_proto::encode::EncodeError;
+use jobs_proto::{EpochSeconds, EscapedStr, IdError, TooSmall, UpdateStatus};
+
+/// A text of a document that has it under `text`, as it stands there.
+fn text(document: &str) -> EscapedStr<'_> {
+    Document(document.as_bytes()).str_field("text").unwrap()
+}
+
+#[test]
+fn texts_are_equal_by_what_they_say_however_it_is_escaped() {
+    let plain = text(r#"{"text":"pump 7/a"}"#);
+    let escaped = text(r#"{"text":"\u0070ump 7\/a"}"#);
+    assert_eq!(plain, escaped);
+    for text in [plain, escaped] {
+        assert!(text == *"pump 7/a" && text == "pump 7/a");
+        for other in ["", "pump 7/", "pump 7/ab", "Pump 7/a", r"\u0070ump 7\/a"] {
+            assert!(text != *other && text != other, "{other}");
+        }
+    }
+    let other = text(r#"{"text":"pump 8/a"}"#);
+    assert!(other != plain && other != escaped);
+}
+
+#[test]
+fn a_text_is_shown_as_it_means_and_debugged_as_it_stands() {
+    let escaped = text(r#"{"text":"\u0070ump\n7"}"#);
+    assert_eq!(escaped.to_string(), "pump\n7");
+    assert_eq!(format!("{escaped:?}"), r#""\u0070ump\n7""#);
+}
+
+#[test]
+fn a_time_gives_its_seconds() {
+    assert_eq!(EpochSeconds(1_719_940_994).as_secs(), 1_719_940_994);
+}
+
+#[test]
+fn errors_say_in_words_what_to_do() {
+    assert_eq!(
+        TooSmall { needed: 77 }.to_string(),
+        "buffer too small: lend 77 bytes"
+    );
+    assert_eq!(
+        EncodeError::TooSmall { needed: 78 }.to_string(),
+        "buffer too small: lend 78 bytes"
+    );
+    assert_eq!(
+        EncodeError::Details(DetailsError::DuplicateKey).to_string(),
+        "status details: key comes twice"
+    );
+    assert_eq!(
+        IdError::BadCharacter { at: 3 }.to_string(),
+        "identifier has an illegal byte at 3"
+    );
+}
 
 #[test]
 fn a_text_is_plain_exactly_when_nothing_in_it_is_escaped() {

@@ -24,7 +24,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test      everything that must hold (what CI runs): format, lints, bare-metal builds,
                       the table of `verify`, all other tests, documentation, MSRV
-cargo xtask mutants   break each promise in a copy of the core; the named test must fail
+cargo xtask mutants   break each promise in a copy of the core; the named test must fail;
+                      --all: every mutant of protocol and core, by cargo-mutants (hours)
 cargo xtask verify    the evidence behind the promises, as one table (docs/verification.md)
 cargo xtask fuzz      libFuzzer over every target: [--minutes N] [TARGET …]; wants nightly
 cargo xtask panics    an image with every public function of protocol and core holds no panic
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let result = match command.as_deref() {
         Some("test") => test::all(),
+        Some("mutants") if std::env::args().any(|argument| argument == "--all") => mutants::every(),
         Some("mutants") => mutants::all().map(|_| ()),
         Some("chaos") => chaos::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("interop") => interop::all(),

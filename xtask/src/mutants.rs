@@ -3,9 +3,14 @@
 //! A test that cannot fail proves nothing. Each mutant here is one small, plausible mistake, and
 //! names the test that has to catch it.
 
-use std::{fs, path::Path};
+mod every;
+mod play;
 
-use crate::run::{captured, cargo, command, root, target};
+pub(crate) use every::every;
+pub(crate) use play::all;
+
+/// A test target of the core; all others here are of the testkit.
+const AGENT: &str = "agent";
 
 /// One mistake, and who must notice.
 struct Mutant {
@@ -17,14 +22,39 @@ struct Mutant {
     /// Text that occurs once in the file, and what stands there in the mutant.
     from: &'static str,
     to: &'static str,
-    /// Test target of `jobs-testkit`, and the test in it.
+    /// Test target of `jobs-testkit` or the core, and the test in it.
     test: (&'static str, &'static str),
 }
 
-/// Each must have been seen to fail.
-const PROMISES: [&str; 9] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9"];
+/// The promises (`ARCHITECTURE.md`), each of which must have been seen to fail.
+const PROMISES: [(&str, &str); 9] = [
+    (
+        "P1",
+        "work begins only when durable here and confirmed there, once",
+    ),
+    (
+        "P2",
+        "an outcome is durable before it is sent, and kept until answered",
+    ),
+    (
+        "P3",
+        "a cut anywhere leads to a defined state, attempts are bounded",
+    ),
+    (
+        "P4",
+        "what needs a reboot succeeds only in the boot after it",
+    ),
+    (
+        "P5",
+        "a cancel reaches the handler, foreign jobs are not touched",
+    ),
+    ("P6", "no input is fatal, and no job blocks the queue"),
+    ("P7", "progress is rate-limited, and its loss harms nothing"),
+    ("P8", "a happy job costs two publishes"),
+    ("P9", "a reply counts only by its token"),
+];
 
-const MUTANTS: [Mutant; 16] = [
+const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "start before the record is durable",
         promise: "P1",
@@ -182,116 +212,59 @@ const MUTANTS: [Mutant; 16] = [
         to: "echoed.is_some_and(|echoed| echoed.eq_str(&text(entropy, counter)) || entropy != 0)",
         test: ("explore", "one_job_with_any_two_faults"),
     },
+    Mutant {
+        name: "wait for a document that does not fit",
+        promise: "P6",
+        file: "jobs-agent-core/src/silence.rs",
+        from: "        self.row == WITH_DOCUMENT_MAX\n",
+        to: "        self.row > LAST\n",
+        test: (
+            AGENT,
+            "large::a_document_that_never_comes_though_the_service_answers_is_refused",
+        ),
+    },
+    Mutant {
+        name: "take lost replies for a document that does not fit",
+        promise: "P6",
+        file: "jobs-agent-core/src/silence.rs",
+        from: "        self.row == LAST\n",
+        to: "        self.row >= WITH_DOCUMENT_MAX\n",
+        test: (
+            AGENT,
+            "large::a_service_that_answers_nothing_at_all_is_no_sign_of_a_large_document",
+        ),
+    },
+    Mutant {
+        name: "refuse a document over a cut of the connection",
+        promise: "P6",
+        file: "jobs-agent-core/src/silence.rs",
+        from: "        if self.row == LAST {\n            self.row = WITH_DOCUMENT_MAX;\n        }\n",
+        to: "",
+        test: (
+            AGENT,
+            "large::the_last_question_proves_nothing_over_a_cut_of_the_connection",
+        ),
+    },
+    Mutant {
+        name: "count a question that did not leave",
+        promise: "P6",
+        file: "jobs-agent-core/src/silence.rs",
+        from: "        self.unsent = true;\n",
+        to: "",
+        test: (
+            AGENT,
+            "large::a_last_question_that_did_not_leave_proves_nothing",
+        ),
+    },
+    Mutant {
+        name: "refuse a document of a service in trouble",
+        promise: "P6",
+        file: "jobs-agent-core/src/refused.rs",
+        from: "        slot.work.silence = Silence::NONE;\n",
+        to: "",
+        test: (
+            AGENT,
+            "large::a_service_in_trouble_at_the_last_question_begins_the_row_anew",
+        ),
+    },
 ];
-
-/// Plays every mutant; a line for each, for the table of `cargo xtask verify`.
-///
-/// # Errors
-/// The mutants that no test noticed, or that do not build any more.
-pub(crate) fn all() -> Result<Vec<String>, String> {
-    println!("\n== mutants of the promises");
-    let copy = target().join("mutants/tree");
-    copy_tree(&copy)?;
-    let (mut caught, mut survivors) = (Vec::new(), Vec::new());
-    for mutant in &MUTANTS {
-        match play(mutant, &copy) {
-            Ok(()) => {
-                let line = format!("{} {}: {}", mutant.promise, mutant.name, mutant.test.1);
-                println!("caught   {line}");
-                caught.push(line);
-            }
-            Err(why) => {
-                println!("SURVIVED {} {}: {why}", mutant.promise, mutant.name);
-                survivors.push(mutant.name);
-            }
-        }
-    }
-    for promise in PROMISES {
-        if !MUTANTS.iter().any(|mutant| mutant.promise == promise) {
-            survivors.push(promise);
-        }
-    }
-    if survivors.is_empty() {
-        println!(
-            "== {} mutants, all caught by their named tests",
-            caught.len()
-        );
-        Ok(caught)
-    } else {
-        let missed = survivors.join("; ");
-        Err(format!(
-            "mutants not caught, or promises without one: {missed}"
-        ))
-    }
-}
-
-fn play(mutant: &Mutant, copy: &Path) -> Result<(), String> {
-    let path = copy.join(mutant.file);
-    let original =
-        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", mutant.file))?;
-    if original.matches(mutant.from).count() != 1 {
-        return Err(format!(
-            "{} changed: the text to mutate is not there once",
-            mutant.file
-        ));
-    }
-    let write = |text: &str| fs::write(&path, text).map_err(|error| error.to_string());
-    write(&original.replace(mutant.from, mutant.to))?;
-    let (tests, name) = mutant.test;
-    let args = [
-        "test",
-        // Built once and run briefly: optimising would cost more than it saves.
-        "--config",
-        "profile.dev.package.jobs-agent-core.opt-level=0",
-        "--config",
-        "profile.dev.package.jobs-testkit.opt-level=0",
-        "-p",
-        "jobs-testkit",
-        "--test",
-        tests,
-        "--",
-        "--exact",
-        name,
-    ];
-    let mut test = cargo(&args);
-    test.current_dir(copy)
-        .env("CARGO_TARGET_DIR", target().join("mutants/target"));
-    let output = captured(&mut test);
-    write(&original)?;
-    let output = output?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if text.contains(&format!("test {name} ... FAILED")) {
-        return Ok(());
-    }
-    if text.contains(&format!("test {name} ... ok")) {
-        return Err(format!("{name} passed"));
-    }
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let first = errors
-        .lines()
-        .find(|line| line.starts_with("error"))
-        .unwrap_or("no such test");
-    Err(format!("did not run: {first}"))
-}
-
-/// Copies what git knows, so that the work tree is never touched.
-fn copy_tree(copy: &Path) -> Result<(), String> {
-    let args = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    let files = captured(&mut command("git", &args))?;
-    for name in String::from_utf8_lossy(&files.stdout).lines() {
-        let (from, to) = (root().join(name), copy.join(name));
-        if !from.is_file() {
-            continue;
-        }
-        let fresh = fs::read(&from).map_err(|error| format!("{name}: {error}"))?;
-        // An unchanged file keeps its time, so that nothing is built twice.
-        if fs::read(&to).is_ok_and(|old| old == fresh) {
-            continue;
-        }
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        }
-        fs::write(&to, fresh).map_err(|error| format!("{name}: {error}"))?;
-    }
-    Ok(())
-}

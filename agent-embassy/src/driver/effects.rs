@@ -1,14 +1,14 @@
 //! Effects of the core, performed one after another.
 
 use embassy_time::{Duration, with_timeout};
-use jobs_agent_core::{Filters, JobHandler, Millis, Output, Receipt, Scratch};
+use jobs_agent_core::{JobHandler, Millis, Output, Receipt, Scratch};
 
 use super::Driver;
 use crate::{
     board::{Board, keep},
     desk::Desk,
     fmt::Shown,
-    link::{Connection, LinkError, SendError},
+    link::{Connection, LinkError, Packet, SendError},
     store::RecordStore,
 };
 
@@ -26,13 +26,6 @@ enum Effect<'s> {
     Send(Receipt, Packet<'s>),
     Reset(Receipt),
     Wait(Option<Millis>),
-}
-
-/// What is sent.
-#[derive(Clone, Copy)]
-enum Packet<'s> {
-    Publish(&'s str, &'s [u8], bool),
-    Subscribe(Filters<'s>),
 }
 
 /// Performs what takes no time, up to an effect that does.
@@ -54,7 +47,14 @@ fn next<'s, P, const JOBS: usize>(
             topic,
             payload,
             at_least_once,
-        } => Effect::Send(receipt, Packet::Publish(topic, payload, at_least_once)),
+        } => Effect::Send(
+            receipt,
+            Packet::Publish {
+                topic,
+                payload,
+                at_least_once,
+            },
+        ),
         Output::Subscribe { receipt, filters } => Effect::Send(receipt, Packet::Subscribe(filters)),
         Output::Reboot(permit) => Effect::Reset(permit.into_receipt()),
         Output::Wait(until) => Effect::Wait(until),
@@ -98,7 +98,7 @@ where
             let (receipt, is_done) = match effect {
                 Effect::Wait(until) => return Ok(until),
                 Effect::Keep(receipt, slot, record) => {
-                    let kept = apart!(keep(self.store, self.boot, slot, record, false));
+                    let kept = apart!(keep(self.store, self.boot, slot, record));
                     if let Err(error) = &kept {
                         error!("a record could not be written: {}", Shown(error));
                     }
@@ -152,14 +152,6 @@ where
 
 /// Sends a packet, within our patience.
 async fn send<C: Connection>(connection: &mut C, packet: Packet<'_>) -> Result<(), SendError> {
-    let sending = async {
-        match packet {
-            Packet::Publish(topic, payload, at_least_once) => {
-                connection.publish(topic, payload, at_least_once).await
-            }
-            Packet::Subscribe(filters) => connection.subscribe(filters).await,
-        }
-    };
-    let sent = with_timeout(SEND_WAIT, sending).await;
+    let sent = with_timeout(SEND_WAIT, connection.send(packet)).await;
     sent.unwrap_or(Err(SendError::Lost(LinkError::TimedOut)))
 }

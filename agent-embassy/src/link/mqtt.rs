@@ -11,7 +11,7 @@ use minimq::{
     PubError, Publication, QoS, Session, SubscriptionOptions, TopicFilter,
 };
 
-use super::{Connection, Event, Filters, Link, LinkError, SendError};
+use super::{Connection, Event, Link, LinkError, Packet, SendError};
 use crate::{
     fmt::Shown,
     resources::{Buffers, TX_LEN_MIN},
@@ -192,40 +192,38 @@ impl<IO: Read + Write> Connection for MqttConnection<'_, '_, IO> {
         }
     }
 
-    async fn publish(
-        &mut self,
-        topic: &str,
-        payload: &[u8],
-        at_least_once: bool,
-    ) -> Result<(), SendError> {
-        let qos = if at_least_once {
-            QoS::AtLeastOnce
-        } else {
-            QoS::AtMostOnce
-        };
-        let publication = Publication::bytes(topic, payload).qos(qos);
-        match self.inner.publish(publication).await {
-            Ok(_) => Ok(()),
-            Err(PubError::Session(error)) => Err(not_sent(&error)),
-            // No room for the payload.
-            Err(PubError::Payload(())) => Err(SendError::Busy),
-        }
-    }
-
-    async fn subscribe(&mut self, filters: Filters<'_>) -> Result<(), SendError> {
-        let options = SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
-        let mut wanted = heapless::Vec::<_, FILTERS_MAX>::new();
-        for filter in filters.iter() {
-            // As many as there can be.
-            let _ = wanted.push(TopicFilter::new(filter).options(options));
-        }
-        match self.inner.subscribe(&wanted, &[]).await {
-            Ok(op) => {
-                self.subscribe = Some(op);
+    async fn send(&mut self, packet: Packet<'_>) -> Result<(), SendError> {
+        match packet {
+            Packet::Publish {
+                topic,
+                payload,
+                at_least_once,
+            } => {
+                let qos = if at_least_once {
+                    QoS::AtLeastOnce
+                } else {
+                    QoS::AtMostOnce
+                };
+                let publication = Publication::bytes(topic, payload).qos(qos);
+                match self.inner.publish(publication).await {
+                    Ok(_) => Ok(()),
+                    Err(PubError::Session(error)) => Err(not_sent(&error)),
+                    // No room for the payload.
+                    Err(PubError::Payload(())) => Err(SendError::Busy),
+                }
+            }
+            Packet::Subscribe(filters) => {
+                let options = SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
+                let mut wanted = heapless::Vec::<_, FILTERS_MAX>::new();
+                for filter in filters.iter() {
+                    // As many as there can be.
+                    let _ = wanted.push(TopicFilter::new(filter).options(options));
+                }
+                let subscribed = self.inner.subscribe(&wanted, &[]).await;
+                self.subscribe = Some(subscribed.map_err(|error| not_sent(&error))?);
                 self.refused = false;
                 Ok(())
             }
-            Err(error) => Err(not_sent(&error)),
         }
     }
 }

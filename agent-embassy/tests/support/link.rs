@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
-use agent_embassy::{Connection, Event, Filters, Link, LinkError, SendError};
+use agent_embassy::{Connection, Event, Filters, Link, LinkError, Packet, SendError};
 use jobs_emulator::model::{Audience, Message};
 
 use super::{Shared, State, now_ms, one_poll};
@@ -146,29 +146,32 @@ impl Connection for ScriptedConnection {
         }
     }
 
-    async fn publish(&mut self, topic: &str, payload: &[u8], _: bool) -> Result<(), SendError> {
+    async fn send(&mut self, packet: Packet<'_>) -> Result<(), SendError> {
         one_poll().await;
-        self.state.borrow_mut().take(topic, payload)?;
-        one_poll().await;
-        Ok(())
-    }
-
-    async fn subscribe(&mut self, filters: Filters<'_>) -> Result<(), SendError> {
-        one_poll().await;
-        let mut state = self.state.borrow_mut();
-        state.net.subscribes += 1;
-        let granted = state.net.refuse_subscribes == 0;
-        if granted {
-            state.net.filters = filters.iter().map(str::to_owned).collect();
-        } else {
-            state.net.refuse_subscribes -= 1;
+        match packet {
+            Packet::Publish { topic, payload, .. } => {
+                self.state.borrow_mut().take(topic, payload)?;
+                one_poll().await;
+            }
+            Packet::Subscribe(filters) => self.state.borrow_mut().subscribe(filters),
         }
-        state.net.suback = Some(granted);
         Ok(())
     }
 }
 
 impl State {
+    /// The broker takes a SUBSCRIBE of the device.
+    fn subscribe(&mut self, filters: Filters<'_>) {
+        self.net.subscribes += 1;
+        let granted = self.net.refuse_subscribes == 0;
+        if granted {
+            self.net.filters = filters.iter().map(str::to_owned).collect();
+        } else {
+            self.net.refuse_subscribes -= 1;
+        }
+        self.net.suback = Some(granted);
+    }
+
     /// The broker takes a publish of the device.
     fn take(&mut self, topic: &str, payload: &[u8]) -> Result<(), SendError> {
         if self.net.cut {

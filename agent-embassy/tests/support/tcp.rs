@@ -69,3 +69,56 @@ impl Write for Stream {
         self.0.flush().await.map_err(|_| ErrorKind::ConnectionReset)
     }
 }
+
+/// Connects to this address over what behaves like the driver of a serial line: it takes and hands
+/// on a few bytes at a time, never as many as it is asked for.
+pub struct Line(pub SocketAddr);
+
+pub struct Crumbs {
+    stream: Stream,
+    random: u32,
+}
+
+impl Crumbs {
+    /// The next 1 to 7 bytes of so many.
+    fn some(&mut self, len: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        len.min(usize::try_from(self.random % 7).unwrap() + 1)
+    }
+}
+
+impl Connect for Line {
+    type Stream<'a> = Crumbs;
+    type Error = std::io::Error;
+
+    async fn connect(&mut self) -> Result<Crumbs, std::io::Error> {
+        let stream = Tcp(self.0).connect().await?;
+        stream.0.set_nodelay(true)?;
+        let random = 0x5EED;
+        Ok(Crumbs { stream, random })
+    }
+}
+
+impl ErrorType for Crumbs {
+    type Error = ErrorKind;
+}
+
+impl Read for Crumbs {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        let some = self.some(buf.len());
+        self.stream.read(&mut buf[..some]).await
+    }
+}
+
+impl Write for Crumbs {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        let some = self.some(buf.len());
+        self.stream.write(&buf[..some]).await
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        self.stream.flush().await
+    }
+}

@@ -31,11 +31,13 @@ const BUFFER_LEN: usize = (SETTINGS_LEN_MAX + 1).next_multiple_of(32);
 /// (tweedegolf/sequential-storage#136). `agent_embassy::Word4` makes larger ones.
 const WORD_LEN_MIN: usize = 4;
 
-type Log<F> = MapStorage<u8, F, Cache<Uncached, Uncached, Uncached, u8>>;
+/// The log over a flash that is lent: the same type as that of the agent's records, so that its
+/// code (8 KB) is there once.
+type Log<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
 
 /// The configuration in its partition; a folder for `handlers::WriteFile`, by reference.
-pub struct Settings<F: NorFlash> {
-    log: Mutex<NoopRawMutex, Log<F>>,
+pub struct Settings<F> {
+    flash: Mutex<NoopRawMutex, F>,
 }
 
 /// Why the configuration was not read or written.
@@ -69,18 +71,16 @@ impl<F: NorFlash> Settings<F> {
     ///
     /// # Errors
     /// [`SettingsError::NoRoom`].
-    pub fn new(partition: F) -> Result<Self, SettingsError> {
+    pub fn new(mut partition: F) -> Result<Self, SettingsError> {
         const {
             assert!(
                 F::WRITE_SIZE >= WORD_LEN_MIN || F::READ_SIZE >= WORD_LEN_MIN,
                 "words shorter than four bytes can lose settings: wrap the flash in Word4"
             );
         }
-        let len = u32::try_from(partition.capacity()).map_err(|_| SettingsError::NoRoom)?;
-        let config = MapConfig::try_new(0..len).map_err(|_| SettingsError::NoRoom)?;
-        let log = MapStorage::new(partition, config, Cache::new_uncached());
+        log(&mut partition)?;
         Ok(Self {
-            log: Mutex::new(log),
+            flash: Mutex::new(partition),
         })
     }
 
@@ -90,13 +90,21 @@ impl<F: NorFlash> Settings<F> {
     /// [`SettingsError::Length`] if it is longer than `buf`, [`SettingsError::Flash`].
     pub async fn read(&self, buf: &mut [u8]) -> Result<usize, SettingsError> {
         let mut buffer = [0; BUFFER_LEN];
-        let mut log = self.log.lock().await;
+        let mut flash = self.flash.lock().await;
+        let mut log = log(&mut *flash)?;
         let found = log.fetch_item::<&[u8]>(&mut buffer, &KEY).await;
         let content = found.map_err(|_| SettingsError::Flash)?.unwrap_or(&[]);
         let place = buf.get_mut(..content.len()).ok_or(SettingsError::Length)?;
         place.copy_from_slice(content);
         Ok(content.len())
     }
+}
+
+/// The log in all of a partition.
+fn log<F: NorFlash>(flash: &mut F) -> Result<Log<'_, F>, SettingsError> {
+    let len = u32::try_from(flash.capacity()).map_err(|_| SettingsError::NoRoom)?;
+    let config = MapConfig::try_new(0..len).map_err(|_| SettingsError::NoRoom)?;
+    Ok(MapStorage::new(flash, config, Cache::new_uncached()))
 }
 
 impl<F: NorFlash> Files for &Settings<F> {
@@ -111,7 +119,8 @@ impl<F: NorFlash> Files for &Settings<F> {
             return Err(SettingsError::Length);
         }
         let mut buffer = [0; BUFFER_LEN];
-        let mut log = self.log.lock().await;
+        let mut flash = self.flash.lock().await;
+        let mut log = log(&mut *flash)?;
         let mut stored = log.store_item(&mut buffer, &KEY, &content).await;
         if matches!(stored, Err(Error::Corrupted { .. })) {
             log.erase_all().await.map_err(|_| SettingsError::Flash)?;

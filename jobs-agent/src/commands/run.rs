@@ -1,31 +1,33 @@
 //! `run`: the agent.
 
+mod rotation;
+mod state;
+
 use std::{
-    fs::{self, File, TryLockError},
+    cell::Cell,
+    fs::{self, TryLockError},
     io::{self, IsTerminal},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    os::unix::fs::DirBuilderExt,
+    pin::{Pin, pin},
     process::ExitCode,
-    time::{Duration, SystemTime},
 };
 
-use agent_std::{
-    Agent, AgentError, Happening, JobHandler, SystemReboot, Transport, store::StoreError,
-};
+use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
     step::Steps,
-    supervise::{Folder, Found, THIS_PROGRAM},
+    supervise::THIS_PROGRAM,
     update::KeyFault,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{debug, warn};
+use tracing::debug;
 use tracing_subscriber::EnvFilter;
 
 use super::complain;
+use rotation::Rotation;
 
 /// How much longer than a step's own time to stop the agent waits for its handler, milliseconds:
 /// the supervisor still has to drain, sweep and write.
@@ -36,10 +38,6 @@ const HOOK_GRACE_S: u64 = 5;
 
 /// Commands of an update, one after the other: install, self-test, roll back.
 const UPDATE_COMMANDS: u64 = 3;
-
-/// How long what is left of a step may lie about: a job lives for seven days at most ("Jobs
-/// quotas"), so nobody can ask for it after eight.
-const LEFTOVER_AGE: Duration = Duration::from_secs(8 * 24 * 3_600);
 
 pub(super) fn agent(config: Config) -> ExitCode {
     start_log(&config.log);
@@ -81,7 +79,7 @@ enum RunError {
 }
 
 async fn serve(config: Config) -> Result<(), RunError> {
-    let state = |source| RunError::State {
+    let unusable = |source| RunError::State {
         path: config.state_dir.display().to_string(),
         source,
     };
@@ -91,66 +89,99 @@ async fn serve(config: Config) -> Result<(), RunError> {
         make.recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(state)?;
+            .map_err(unusable)?;
     }
     // Before anything is looked at or tidied up: it may be another agent's.
-    let _lock = lock(&config).map_err(|error| match error {
+    let _lock = state::lock(&config).map_err(|error| match error {
         TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
             dir: config.records(),
         })
         .into(),
-        TryLockError::Error(source) => state(source),
+        TryLockError::Error(source) => unusable(source),
     })?;
-    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
-        path: config.records().display().to_string(),
-        source,
-    })?;
-    let jobs: Vec<_> = records
-        .iter()
-        .map(|record| record.job_id.to_string())
-        .collect();
-    tidy(&folders, &jobs);
+    let jobs = recorded(&config)?;
+    state::tidy(&folders, &jobs);
     let (journal, writing) =
-        Journal::open(&config.journal(), config.journal_entries).map_err(state)?;
+        Journal::open(&config.journal(), config.journal_entries).map_err(unusable)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     journal.note(What::AgentStarted { version });
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers::new(&config, &steps, journal.clone())?;
-    let ended = match config.jobs {
-        2 => drive::<2>(&config, handlers, &journal).await,
-        4 => drive::<4>(&config, handlers, &journal).await,
-        8 => drive::<8>(&config, handlers, &journal).await,
-        16 => drive::<16>(&config, handlers, &journal).await,
-        // The configuration takes these five and no others.
-        _ => drive::<1>(&config, handlers, &journal).await,
+    let rotation = Rotation::of(&config);
+    let handlers = Handlers::new(&config, &steps, journal.clone(), rotation.again())?;
+    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
+    notify(&[NotifyState::Ready]);
+    let ended = tokio::select! {
+        ended = lives(&config, &handlers, &journal, rotation) => ended,
+        () = watchdog() => Ok(()),
     };
+    notify(&[NotifyState::Stopping]);
+    drop(handlers);
     journal.note(What::AgentEnded);
     drop(journal);
     writing.finish();
     ended
 }
 
-/// Makes this process the only one that works in the state folder of the thing. The kernel lets go
-/// of it with the process.
-fn lock(config: &Config) -> Result<File, TryLockError> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(config.lock())
-        .map_err(TryLockError::Error)?;
-    lock.try_lock()?;
-    Ok(lock)
+/// The jobs on their way.
+fn recorded(config: &Config) -> Result<Vec<String>, RunError> {
+    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+        path: config.records().display().to_string(),
+        source,
+    })?;
+    let jobs = records.iter().map(|record| record.job_id.to_string());
+    Ok(jobs.collect())
 }
 
+/// One agent after the other, until the end of the process: a new certificate wants a new one.
+async fn lives(
+    config: &Config,
+    handlers: &Handlers,
+    journal: &Journal,
+    mut rotation: Rotation,
+) -> Result<(), RunError> {
+    // One for all of them: a signal between two must not be missed.
+    let mut shutdown = pin!(shutdown());
+    loop {
+        let jobs = recorded(config)?;
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = rotation.prepare(config, &jobs) => {}
+        }
+        let handlers = handlers.clone();
+        let mut end = End {
+            shutdown: shutdown.as_mut(),
+            rotation: &mut rotation,
+        };
+        let again = match config.jobs {
+            2 => drive::<2>(config, handlers, journal, &mut end).await?,
+            4 => drive::<4>(config, handlers, journal, &mut end).await?,
+            8 => drive::<8>(config, handlers, journal, &mut end).await?,
+            16 => drive::<16>(config, handlers, journal, &mut end).await?,
+            // The configuration takes these five and no others.
+            _ => drive::<1>(config, handlers, journal, &mut end).await?,
+        };
+        if !again {
+            return Ok(());
+        }
+    }
+}
+
+/// What ends an agent.
+struct End<'e, S> {
+    shutdown: Pin<&'e mut S>,
+    rotation: &'e mut Rotation,
+}
+
+/// One agent; answers whether there is to be another one.
 async fn drive<const JOBS: usize>(
     config: &Config,
     handlers: Handlers,
     journal: &Journal,
-) -> Result<(), RunError> {
+    end: &mut End<'_, impl Future<Output = ()>>,
+) -> Result<bool, RunError> {
+    let watched = end.rotation.observer();
     let (unclaimed, interval) = (config.unclaimed, config.progress_interval_ms);
     let attempts = config.attempts_max;
     let noted = journal.clone();
@@ -171,13 +202,22 @@ async fn drive<const JOBS: usize>(
         })
         .observe(move |what| {
             tell_systemd(what);
+            watched.tell(what);
             if let Some(what) = What::of(what) {
                 noted.note(what);
             }
         })
         .jobs::<JOBS>()
         .handlers(handlers);
-    until_shutdown(agent).await
+    let again = Cell::new(false);
+    let until = async {
+        tokio::select! {
+            () = end.shutdown.as_mut() => {}
+            () = end.rotation.turn() => again.set(true),
+        }
+    };
+    agent.run_until(until).await?;
+    Ok(again.get())
 }
 
 /// How long a handler that was told to stop may take. Steps and checks end at once; an update still
@@ -193,28 +233,17 @@ fn stop_grace_ms(config: &Config) -> u64 {
     updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
 }
 
-async fn until_shutdown<H: JobHandler, const JOBS: usize, T: Transport>(
-    agent: Agent<H, JOBS, T>,
-) -> Result<(), RunError> {
-    // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
-    notify(&[NotifyState::Ready]);
-    let watchdog = async {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
-            return std::future::pending().await;
-        };
-        // On the thread that does everything: if it hangs, this stops.
-        let mut beat = tokio::time::interval(limit / 2);
-        loop {
-            beat.tick().await;
-            notify(&[NotifyState::Watchdog]);
-        }
+/// Tells the service manager that the agent lives, if it wants to know; never ends.
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
     };
-    let ended = tokio::select! {
-        ended = agent.run_until(shutdown()) => ended,
-        () = watchdog => Ok(()),
-    };
-    notify(&[NotifyState::Stopping]);
-    Ok(ended?)
+    // On the thread that does everything: if it hangs, this stops.
+    let mut beat = tokio::time::interval(limit / 2);
+    loop {
+        beat.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
 }
 
 fn tell_systemd(what: &Happening<'_>) {
@@ -251,34 +280,6 @@ async fn shutdown() {
     }
 }
 
-/// Removes what steps left behind that nobody can ask for any more. Nothing of `jobs`, which are on
-/// their way, however old it looks: the clock may have been set meanwhile, and a step whose result
-/// is lost is done again.
-fn tidy(folders: &Path, jobs: &[String]) {
-    for entry in fs::read_dir(folders).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let job = name.to_str().and_then(|name| name.rsplit_once('.'));
-        if job.is_some_and(|(job, _)| jobs.iter().any(|mine| mine == job)) {
-            continue;
-        }
-        let folder = Folder::at(entry.path());
-        let old = entry
-            .metadata()
-            .and_then(|found| found.modified())
-            .is_ok_and(|at| {
-                SystemTime::now()
-                    .duration_since(at)
-                    .is_ok_and(|age| age > LEFTOVER_AGE)
-            });
-        if old
-            && folder.look().is_ok_and(|found| found != Found::Running)
-            && let Err(error) = folder.remove()
-        {
-            warn!(%error, "what is left of a step cannot be removed");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,26 +296,5 @@ mod tests {
         assert_eq!(grace(""), 5_000 + STOP_MARGIN_MS);
         let target = "[update.targets.a]\ndir = \"/d\"\ninstall = [\"/i\"]\ntimeout_s = 100\n";
         assert!(grace(target) >= 3 * 100_000 + STOP_MARGIN_MS);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_does_not_cost_the_result_of_a_step_whose_job_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["mine.0", "gone.0", "fresh.0"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        for name in ["mine.0", "gone.0"] {
-            // Made before the clock of this machine was set, so it looks years old.
-            let folder = File::open(dir.path().join(name)).unwrap();
-            folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        }
-        tidy(dir.path(), &["mine".to_owned()]);
-        let mut left: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["fresh.0", "mine.0"]);
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io::{self, Read},
     path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use agent_std::redact::redact;
@@ -98,7 +99,7 @@ fn what(json: &[u8], config: &Config) -> Result<String, String> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
-    let handlers = Handlers::new(config, &steps, Journal::closed());
+    let handlers = Handlers::new(config, &steps, Journal::closed(), Arc::default());
     match handlers.map_err(|fault| fault.to_string())?.preview(json) {
         Some(Ok(said)) => return Ok(format!("{said}\n")),
         Some(Err(why)) => return Err(rejected(why)),

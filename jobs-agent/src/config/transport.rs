@@ -78,16 +78,34 @@ impl Config {
 
     fn tls(&self) -> Option<Tls> {
         let ca = self.ca.clone()?;
-        let identity = self.cert.clone().zip(self.key.clone());
         Some(Tls {
             ca: Pem::File(ca),
-            identity: identity.map(|(certificate, key)| Identity {
-                certificate: Pem::File(certificate),
-                key: Pem::File(key),
-            }),
+            identity: self.identity(),
             alpn: Alpn::default(),
             server_name: None,
         })
+    }
+
+    /// The pair of the last rotation, or that of the configuration.
+    fn identity(&self) -> Option<Identity> {
+        let (certificate, key) = self.cert.clone().zip(self.key.clone())?;
+        let same = |pem: Pem| (pem.clone(), pem);
+        let identities = self.identities();
+        let current = match &self.pair {
+            Some(pair) => Ok(Some(pair.clone())),
+            None => identities.current(),
+        };
+        let (certificate, key) = match current {
+            Ok(None) => (Pem::File(certificate), Pem::File(key)),
+            // One look, so that both are of one pair.
+            Ok(Some(pair)) => same(Pem::Bytes(pair.pem().to_vec())),
+            // Perhaps the service still knows the first one; without any, nobody could help.
+            Err(error) => {
+                tracing::error!(path = %identities.path().display(), %error, "is no pair");
+                (Pem::File(certificate), Pem::File(key))
+            }
+        };
+        Some(Identity { certificate, key })
     }
 
     pub(super) fn check_transport(&self) -> Result<(), ConfigFault> {

@@ -42,6 +42,17 @@ pub(super) fn examine(config: &Config, report: &mut Report) {
             pem(what, path, secret, report);
         }
     }
+    match config.identities().current() {
+        Ok(None) => {}
+        Ok(Some(pair)) => {
+            let words = format!("{}, by a rotation, instead of `cert`", pair.id());
+            report.add("certificate in use", Verdict::Good, words);
+        }
+        Err(error) => {
+            let words = format!("{}: {error}", config.identities().path().display());
+            report.add("certificate in use", Verdict::Bad, words);
+        }
+    }
     steps(config, report);
     for (name, target) in &config.update.targets {
         match Keys::read(&target.keys) {

@@ -26,6 +26,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// AWS allow five minutes.
 const SKEW_MAX_S: u64 = 60;
 
+/// The check without which there are no others.
+pub(super) const CONNECTION: &str = "connection";
+
 /// How soon the doctor comes back after a denial, milliseconds: at once for a person, and no burden.
 const AGAIN_MS: u64 = 1_000;
 
@@ -35,10 +38,11 @@ enum Heard {
     Nothing,
 }
 
-pub(super) async fn examine(config: &Config, report: &mut Report) {
+/// Asks everything; `brief`: only to the first thing that does not work.
+pub(super) async fn examine(config: &Config, brief: bool, report: &mut Report) {
     match config.transport {
-        TransportKind::Mqtt => over_mqtt(config, report).await,
-        TransportKind::Https => over_https(config, report).await,
+        TransportKind::Mqtt => over_mqtt(config, brief, report).await,
+        TransportKind::Https => over_https(config, brief, report).await,
     }
 }
 
@@ -47,7 +51,7 @@ fn nobody() -> String {
     format!("jobs-agent-doctor-{:x}", now_ms())
 }
 
-async fn over_https(config: &Config, report: &mut Report) {
+async fn over_https(config: &Config, brief: bool, report: &mut Report) {
     let mut options = config.https();
     options.seed = boot::process_entropy().unwrap_or(1);
     // A denial ends the connection, and the next question should not wait for minutes.
@@ -55,12 +59,12 @@ async fn over_https(config: &Config, report: &mut Report) {
     let at = format!("HTTPS to {}:{}", options.host, options.port);
     let mut link = match HttpsLink::open(options) {
         Ok(link) => link,
-        Err(fault) => return report.add("connection", Verdict::Bad, fault.to_string()),
+        Err(fault) => return report.add(CONNECTION, Verdict::Bad, fault.to_string()),
     };
     if let Err(why) = connected(&mut link).await {
-        return report.add("connection", Verdict::Bad, why);
+        return report.add(CONNECTION, Verdict::Bad, why);
     }
-    report.add("connection", Verdict::Good, at);
+    report.add(CONNECTION, Verdict::Good, at);
     let jobs = format!("$aws/things/{}/jobs", config.thing);
     let nobody = nobody();
     for (action, topic, payload) in [
@@ -76,32 +80,38 @@ async fn over_https(config: &Config, report: &mut Report) {
             json!({"status": "IN_PROGRESS"}),
         ),
     ] {
+        if brief && !report.is_well() {
+            break;
+        }
         let what = format!("iotjobsdata:{action} thing/{}", config.thing);
         ask(&mut link, &jobs, &topic, payload, what, report).await;
     }
     link.close().await;
 }
 
-async fn over_mqtt(config: &Config, report: &mut Report) {
+async fn over_mqtt(config: &Config, brief: bool, report: &mut Report) {
     let mut options = config.link();
     options.seed = boot::process_entropy().unwrap_or(1);
     // What the doctor asks must not come between the agent and its session.
     options.clean_session = true;
     let mut link = match RumqttLink::open(options) {
         Ok(link) => link,
-        Err(fault) => return report.add("connection", Verdict::Bad, fault.to_string()),
+        Err(fault) => return report.add(CONNECTION, Verdict::Bad, fault.to_string()),
     };
     if let Err(why) = connected(&mut link).await {
-        return report.add("connection", Verdict::Bad, why);
+        return report.add(CONNECTION, Verdict::Bad, why);
     }
     let client = config.client_id.as_ref().unwrap_or(&config.thing);
     report.add(
-        "connection",
+        CONNECTION,
         Verdict::Good,
         format!("iot:Connect as {client}"),
     );
     let jobs = format!("$aws/things/{}/jobs", config.thing);
     for name in ["notify", "notify-next"] {
+        if brief && !report.is_well() {
+            break;
+        }
         subscribe(&mut link, &format!("{jobs}/{name}"), report).await;
     }
     let nobody = nobody();
@@ -114,6 +124,9 @@ async fn over_mqtt(config: &Config, report: &mut Report) {
         ),
         (format!("{nobody}/update"), json!({"status": "IN_PROGRESS"})),
     ] {
+        if brief && !report.is_well() {
+            break;
+        }
         let shown = match topic.split_once('/') {
             Some((id, tail)) if id == nobody => format!("JOB/{tail}"),
             _ => topic.clone(),

@@ -2,8 +2,12 @@
 //!
 //! Each instruction counts for the crate whose source line it comes from, also where it was
 //! inlined into another crate's function. Generic code of the language and of small helper crates
-//! counts for whoever called it: a `memcpy` of the agent is the agent's. What no line is known for
-//! counts as the compiler's.
+//! counts for whoever called it, or, where it is a function of its own, for the crate of the type
+//! it was made for: dropping a future of the agent is the agent's. `memcpy` itself, and what no
+//! line is known for, counts as the compiler's.
+//!
+//! Of the RAM, what the agent keeps is what it would need with a link and a handler that keep
+//! nothing: the firmware has those types, and a constant that says how large they are.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +22,10 @@ use super::{
     bench::firmware,
     device::{TARGETS, Target},
 };
-use crate::run::{captured, command, root};
+use crate::{
+    elf::Elf,
+    run::{captured, command, root},
+};
 
 /// Around the table in the example's README.
 const START: &str = "<!-- size: written by `cargo xtask qemu --size` -->\n";
@@ -42,11 +49,17 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("everything else: executor, drivers, compiler", &[]),
 ];
 
+/// The firmware's constant that says what the agent keeps in RAM, bytes each: the runner with the
+/// record store, the future of its `run`, what it is lent beside the buffers; and how much of that
+/// is the flash log's own, while it stores a record.
+const AGENT_RAM: (&str, usize) = ("AGENT_RAM", 4);
+
 /// How many of the owners, from the first, are the agent.
 const AGENT: usize = 3;
 
 /// Crates of generic code, which counts for its caller.
-const HELPERS: [&str; 5] = [
+const HELPERS: [&str; 6] = [
+    "either",
     "heapless",
     "embassy-futures",
     "embassy-sync",
@@ -93,7 +106,7 @@ fn weights() -> Result<Vec<Weights>, String> {
     TARGETS.into_iter().map(weigh).collect()
 }
 
-/// Flash and RAM of the whole, the agent's part of the code, and every owner's.
+/// Flash and RAM of the whole, the agent's part of RAM and code, and every owner's.
 fn weigh(target: Target) -> Result<Weights, String> {
     let image = firmware(target, false);
     let image = image.to_string_lossy();
@@ -107,7 +120,25 @@ fn weigh(target: Target) -> Result<Weights, String> {
     let (len, start) = sections.get(".text").ok_or("the image has no code")?;
     let owners = owners(&image, *start, *len)?;
     let agent = owners.iter().take(AGENT).sum();
-    Ok([vec![flash, ram, agent], owners].concat())
+    let [kept, log] = kept(&image).ok_or("the image does not say what the agent keeps")?;
+    Ok([vec![flash, ram, kept, log, agent], owners].concat())
+}
+
+/// What the agent keeps in RAM without the flash log, and what that keeps for it, bytes.
+fn kept(image: &str) -> Option<[u32; 2]> {
+    let bytes = fs::read(image).ok()?;
+    let elf = Elf::new(&bytes)?;
+    let symbols = elf.symbols()?;
+    let (name, words) = AGENT_RAM;
+    let symbol = symbols.iter().find(|symbol| symbol.name.contains(name))?;
+    let (start, constants) = elf.loaded(".rodata")?;
+    let at = usize::try_from(symbol.at.checked_sub(start)?).ok()?;
+    let bytes = constants.get(at..)?.get(..words * 4)?;
+    let mut words = bytes
+        .chunks_exact(4)
+        .filter_map(|word| Some(u32::from_le_bytes(*word.first_chunk()?)));
+    let [runner, run, lent, log] = [words.next()?, words.next()?, words.next()?, words.next()?];
+    Some([(runner + run + lent).checked_sub(log)?, log])
 }
 
 /// Length and address of each section.
@@ -126,7 +157,7 @@ fn sections(image: &str) -> Result<BTreeMap<String, (u32, u32)>, String> {
 /// Bytes of code by owner.
 fn owners(image: &str, start: u32, len: u32) -> Result<Weights, String> {
     let mut addr2line = Command::new("arm-none-eabi-addr2line")
-        .args(["--inlines", "--addresses", "--exe", image])
+        .args(["--inlines", "--addresses", "--functions", "--exe", image])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -146,19 +177,38 @@ fn owners(image: &str, start: u32, len: u32) -> Result<Weights, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let own = root().to_string_lossy().into_owned();
     let mut owners = vec![0; OWNERS.len()];
-    // Each address is followed by its lines, the innermost first.
+    // Each address is followed by its functions, the innermost first: a name, and a line.
     for answer in text.split("0x").skip(1) {
-        let lines = answer.lines().skip(1);
-        let mut crates = lines.map(|line| crate_of(line, &own));
+        let lines: Vec<&str> = answer.lines().skip(1).collect();
+        let mut crates = lines.iter().map(|line| crate_of(line, &own));
         let owner = crates.find(|found| !is_generic(found));
-        let nth = OWNERS
-            .iter()
-            .position(|(_, crates)| owner.as_ref().is_some_and(|owner| crates.contains(owner)));
+        let nth = match owner {
+            Some(owner) => OWNERS
+                .iter()
+                .position(|(_, crates)| crates.contains(&owner)),
+            // The names are every other line; the outermost function has the last.
+            None => lines.iter().rev().nth(1).and_then(|name| made_for(name)),
+        };
         if let Some(bytes) = owners.get_mut(nth.unwrap_or(OWNERS.len() - 1)) {
             *bytes += 2;
         }
     }
     Ok(owners)
+}
+
+/// Whose type a function of generic code was made for, by its mangled name: the owner that is
+/// named first.
+fn made_for(name: &str) -> Option<usize> {
+    let first = |crates: &[&str]| {
+        let places = crates.iter().filter_map(|one| {
+            let (_, one) = one.rsplit_once('/').unwrap_or(("", one));
+            name.find(&one.replace('-', "_"))
+        });
+        places.min()
+    };
+    let places = OWNERS.iter().enumerate();
+    let places = places.filter_map(|(nth, (_, crates))| Some((first(crates)?, nth)));
+    places.min().map(|(_, nth)| nth)
 }
 
 fn is_generic(owner: &str) -> bool {
@@ -190,6 +240,8 @@ fn table(weights: &[Weights]) -> String {
     let whole = [
         "flash, the whole firmware",
         "RAM, static (buffers and futures; no stack)",
+        "RAM of the agent, beside the buffers for packets",
+        "RAM of the flash log, while it stores a record",
         "code of the agent: the next three",
     ];
     let names = whole.into_iter().chain(OWNERS.map(|(name, _)| name));
@@ -245,9 +297,9 @@ mod tests {
 
     #[test]
     fn the_numbers_of_a_table_are_read_as_they_were_written() {
-        let weights = vec![vec![1; 3 + OWNERS.len()], vec![2; 3 + OWNERS.len()]];
+        let weights = vec![vec![1; 5 + OWNERS.len()], vec![2; 5 + OWNERS.len()]];
         let read = numbers(&table(&weights));
-        assert_eq!(read.len(), 2 * (3 + OWNERS.len()));
+        assert_eq!(read.len(), 2 * (5 + OWNERS.len()));
         assert_eq!(read.first_chunk(), Some(&[1, 2, 1]));
     }
 }

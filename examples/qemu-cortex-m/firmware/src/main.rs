@@ -12,6 +12,7 @@ mod naive;
 mod net;
 mod setup;
 mod storage;
+mod weight;
 
 use core::convert::Infallible;
 
@@ -87,6 +88,8 @@ impl Board for Mps2 {
 async fn main(spawner: Spawner) {
     mps2_bsp::init();
     let setup = Setup::read();
+    // Else the linker leaves it out.
+    core::hint::black_box(&weight::AGENT_RAM);
     let Err(why) = agent(spawner, &setup).await;
     say!("END {why}");
     power::exit(1)

@@ -1,5 +1,7 @@
 //! The program as an operator meets it.
 
+mod rotation;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

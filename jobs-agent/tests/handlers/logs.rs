@@ -1,7 +1,5 @@
 //! Logs: the end of what the operator listed, to where he allowed, and nothing else.
 
-mod support;
-
 use std::{
     fs::{self, File},
     io::Read,
@@ -9,12 +7,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use crate::support::{Port, Room, alive, offer, soon, until};
 use jobs_agent::{
     logs::{LogPolicy, LogUpload, Source},
     policy::DownloadPolicy,
 };
 use jobs_agent_core::{JobHandler, Outcome, Refusal};
-use support::{Port, Room, alive, offer, soon, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

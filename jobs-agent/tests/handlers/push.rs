@@ -1,14 +1,12 @@
 //! Configuration files: replaced, checked, and taken back.
 
-mod support;
-
 use std::{collections::BTreeMap, fs, path::Path};
 
+use crate::support::{alive, offer, soon, steps, until};
 use jobs_agent::push::{ConfigPush, OPERATION, PushPlan, PushPolicy, PushedFile};
 use jobs_agent_core::{
     Attempt, Checkpoint, JobHandler, JobPort, OperationTag, Outcome, Progress, StopReason, Stopped,
 };
-use support::{alive, offer, soon, steps, until};
 use tempfile::TempDir;
 
 /// The first byte of a checkpoint.

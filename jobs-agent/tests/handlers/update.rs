@@ -1,9 +1,8 @@
 //! Updates: proven, installed once, kept only if the device is well.
 
-mod support;
-
 use std::{fs, sync::Mutex};
 
+use crate::support::{Port, Room, offer, soon, steps, until};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jobs_agent::{
     download::Sha256Digest,
@@ -16,7 +15,6 @@ use jobs_agent_core::{
 };
 use rcgen::SigningKey;
 use sha2::{Digest, Sha256};
-use support::{Port, Room, offer, soon, steps, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
