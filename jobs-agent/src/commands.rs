@@ -1,6 +1,7 @@
 //! The command line.
 
 mod explain;
+#[cfg(feature = "generate")]
 mod generate;
 mod run;
 mod sign;
@@ -79,6 +80,7 @@ enum Command {
         /// The document; `-` for standard input.
         file: PathBuf,
     },
+    #[cfg(feature = "generate")]
     /// Write the manual pages and the completions of the shells into a folder.
     #[command(hide = true)]
     Generate {
@@ -91,6 +93,7 @@ impl Cli {
     pub(crate) fn execute(self) -> ExitCode {
         // These two need no configuration.
         match &self.command {
+            #[cfg(feature = "generate")]
             Command::Generate { dir } => return done(generate::write(dir)),
             Command::SignDocument {
                 key,
@@ -114,7 +117,9 @@ impl Cli {
                 done(explain::show(&config, job.as_deref(), json))
             }),
             // Handled above.
-            Command::Generate { .. } | Command::SignDocument { .. } => ExitCode::SUCCESS,
+            #[cfg(feature = "generate")]
+            Command::Generate { .. } => ExitCode::SUCCESS,
+            Command::SignDocument { .. } => ExitCode::SUCCESS,
         }
     }
 }

@@ -1,26 +1,30 @@
 //! The configuration of the program: a TOML file, and variables that go before it.
 
+mod fault;
+mod transport;
+mod variables;
+
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use agent_std::Unclaimed;
 use serde::Deserialize;
-use toml::{Table, Value};
 
 use crate::{
     certificates::CertificatePolicy,
     identity::{Identities, Pair},
+    logging,
     logs::LogPolicy,
+    metrics::MetricsPolicy,
     policy::StepPolicy,
     push::PushPolicy,
     signed::SignedPolicy,
     update::UpdatePolicy,
 };
 
-mod transport;
-
+pub use fault::ConfigFault;
 pub use transport::TransportKind;
 
 /// Where the file is unless said otherwise.
@@ -30,37 +34,20 @@ pub const DEFAULT_PATH: &str = "/etc/jobs-agent/config.toml";
 pub const VARIABLE_PREFIX: &str = "JOBS_AGENT_";
 
 /// Jobs at a time that can be configured: each number is a type of its own in the program.
-pub const JOBS_ALLOWED: [u8; 5] = [1, 2, 4, 8, 16];
+pub const JOBS_ALLOWED: [u8; 3] = [1, 4, 16];
 
 /// Bytes of a file beyond which it is no configuration.
 const LEN_MAX: u64 = 1_024 * 1_024;
-
-/// Top-level members that a variable can set, and whether they are numbers.
-const VARIABLES: [(&str, bool); 15] = [
-    ("thing", false),
-    ("endpoint", false),
-    ("port", true),
-    ("transport", false),
-    ("poll_interval_s", true),
-    ("busy_poll_interval_s", true),
-    ("ca", false),
-    ("cert", false),
-    ("key", false),
-    ("client_id", false),
-    ("state_dir", false),
-    ("jobs", true),
-    ("unclaimed", false),
-    ("log", false),
-    ("progress_interval_ms", true),
-];
 
 /// Everything that can be configured. Nothing that a job could do is allowed by default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The thing whose jobs are done.
+    #[serde(default)]
     pub thing: String,
     /// Host name of the endpoint, the same for both transports.
+    #[serde(default)]
     pub endpoint: String,
     /// Its port. Unless said otherwise 8883, or 1883 without TLS; over HTTPS 8443, and none without
     /// TLS.
@@ -83,7 +70,7 @@ pub struct Config {
     /// Folder for everything that has to outlive the agent.
     #[serde(default = "state_dir")]
     pub state_dir: PathBuf,
-    /// Jobs at a time: 1, 2, 4, 8 or 16.
+    /// Jobs at a time: 1, 4 or 16.
     #[serde(default = "one")]
     pub jobs: u8,
     /// What happens to jobs that nothing here claims.
@@ -92,9 +79,19 @@ pub struct Config {
     /// The command that restarts the machine, word by word.
     #[serde(default = "reboot_command")]
     pub reboot_command: Vec<String>,
-    /// What is logged, as `tracing-subscriber` reads it: `info`, `debug`, `agent_std=debug`.
-    #[serde(default = "log")]
+    /// What is logged: `info`, `debug`, `warn,agent_std=debug`, `off`.
+    #[serde(default = "info")]
     pub log: String,
+    /// Subscribe to the replies, too. AWS IoT sends them to who asked; a broker of your own between
+    /// the agent and AWS IoT does not.
+    #[serde(default)]
+    pub subscribe_replies: bool,
+    /// Seconds of silence after which the broker is asked whether it is still there; it counts as
+    /// gone after twice this time.
+    pub keep_alive_s: Option<u16>,
+    /// Longest wait between two attempts to connect, whatever the cause, seconds. Without it a
+    /// minute, and five after a cause that only a person can remove.
+    pub reconnect_max_s: Option<u32>,
     /// Least time between two progress reports of a job, milliseconds.
     pub progress_interval_ms: Option<u32>,
     /// How often a job may begin from the same checkpoint before it is reported FAILED.
@@ -102,6 +99,9 @@ pub struct Config {
     /// Entries that `explain` can look back on.
     #[serde(default = "journal_entries")]
     pub journal_entries: usize,
+    /// Whether and where Prometheus can read the counters.
+    #[serde(default)]
+    pub metrics: MetricsPolicy,
     /// What documents with steps may do.
     #[serde(default)]
     pub steps: StepPolicy,
@@ -157,40 +157,13 @@ fn reboot_command() -> Vec<String> {
     vec!["systemctl".into(), "reboot".into()]
 }
 
-fn log() -> String {
+fn info() -> String {
     "info".into()
 }
 
 /// A week of a fleet that runs a job an hour; 60 KiB.
 const fn journal_entries() -> usize {
     512
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigFault {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's words.
-        source: io::Error,
-    },
-    /// It is no TOML, or a member is unknown or of the wrong kind.
-    #[error("{path}: {text}")]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        text: String,
-    },
-    /// A variable is no number.
-    #[error("{VARIABLE_PREFIX}{0} must be a whole number")]
-    Number(String),
-    /// A value makes no sense.
-    #[error("{0}")]
-    Value(String),
 }
 
 impl Config {
@@ -222,36 +195,27 @@ impl Config {
             path: path.to_owned(),
             text: error.to_string(),
         };
-        // Read from the text if it can be: then an error shows its line.
-        let mut overridden = false;
-        let mut table: Table = toml::from_str(text).map_err(wrong)?;
-        for (member, number) in VARIABLES {
-            let name = member.to_ascii_uppercase();
-            let Some(value) = variable(&format!("{VARIABLE_PREFIX}{name}")) else {
-                continue;
-            };
-            let value = if number {
-                let value = value.trim().parse();
-                Value::Integer(value.map_err(|_| ConfigFault::Number(name))?)
-            } else {
-                Value::String(value)
-            };
-            overridden = true;
-            table.insert(member.to_owned(), value);
-        }
-        let config: Self = if overridden {
-            table.try_into().map_err(wrong)?
-        } else {
-            toml::from_str(text).map_err(wrong)?
-        };
+        let mut config: Self = toml::from_str(text).map_err(wrong)?;
+        variables::apply(&mut config, variable)?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigFault> {
         let wrong = |text: &str| Err(ConfigFault::Value(text.to_owned()));
+        for (member, value) in [("thing", &self.thing), ("endpoint", &self.endpoint)] {
+            if value.is_empty() {
+                return wrong(&format!("`{member}` is missing"));
+            }
+        }
         if !JOBS_ALLOWED.contains(&self.jobs) {
-            return wrong("`jobs` must be 1, 2, 4, 8 or 16");
+            return wrong("`jobs` must be 1, 4 or 16");
+        }
+        if let Err(error) = logging::filter(&self.log) {
+            return wrong(&format!("`log`: {error}"));
+        }
+        if self.reconnect_max_s == Some(0) {
+            return wrong("`reconnect_max_s` must be at least 1");
         }
         if self.cert.is_some() != self.key.is_some() {
             return wrong("`cert` and `key` go together");

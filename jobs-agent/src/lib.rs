@@ -13,6 +13,8 @@
 //! * [`update`]: files that are proven, installed, and kept if the device is well;
 //! * [`signed`]: documents that are done only with a good signature;
 //! * [`journal`]: what happened lately, on the disk;
+//! * [`metrics`]: counters for Prometheus;
+//! * [`logging`]: what is logged;
 //! * [`config`], [`handlers`], [`doctor`]: what the program puts together;
 //! * [`runner`]: all of it as a [`JobHandler`](jobs_agent_core::JobHandler).
 
@@ -27,7 +29,9 @@ mod hook;
 pub mod http;
 pub mod identity;
 pub mod journal;
+pub mod logging;
 pub mod logs;
+pub mod metrics;
 pub mod policy;
 pub mod push;
 pub mod runner;

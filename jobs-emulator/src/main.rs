@@ -16,8 +16,9 @@ use tracing_subscriber::EnvFilter;
 /// A local AWS IoT Jobs service.
 ///
 /// When it is ready it prints one line of JSON with the addresses on stdout: `http` and `mqtt`,
-/// further ones under the name of their option, and with TLS the files `ca`, `cert` and `key`. The
-/// log goes to stderr (RUST_LOG chooses how much). SIGINT and SIGTERM stop it with exit code 0.
+/// further ones under the name of their option, and with TLS the files `ca`, `cert` and `key`, and
+/// `server_cert` and `server_key` for a broker that stands before this one. The log goes to stderr
+/// (RUST_LOG chooses how much). SIGINT and SIGTERM stop it with exit code 0.
 ///
 /// On the plain ports of devices a client may act for any thing. On the TLS ports it acts for the things
 /// its certificate is attached to (aws iot create-keys-and-certificate, attach-thing-principal);
@@ -133,6 +134,8 @@ fn print_ready(emulator: &Emulator) -> std::io::Result<()> {
             ("ca", &files.ca),
             ("cert", &files.cert),
             ("key", &files.key),
+            ("server_cert", &files.server_cert),
+            ("server_key", &files.server_key),
         ] {
             let path = std::path::absolute(path)?;
             ready[name] = Value::from(path.to_string_lossy().into_owned());

@@ -4,6 +4,7 @@
 mod bench;
 mod boards;
 mod chaos;
+mod deb;
 mod elf;
 mod fuzz;
 mod interop;
@@ -31,9 +32,12 @@ cargo xtask fuzz      libFuzzer over every target: [--minutes N] [TARGET …]; w
 cargo xtask panics    an image with every public function of protocol and core holds no panic
 cargo xtask interop   AWS's own clients (awsiotsdk, boto3, AWS CLI) against the emulator;
                       installs them from PyPI into a virtual environment under target/
-cargo xtask chaos [--long] [--seed N]
-                      kills the program jobs-agent 20 (200) times during a mixed set of jobs:
-                      nothing lost, nothing doubled; prints its memory and its size
+cargo xtask chaos [--long] [--seed N] | --memory
+                      kills the program jobs-agent 20 (200) times during a mixed set of jobs, and
+                      fails its network in nine ways, against the emulator and mosquitto: nothing
+                      lost, nothing doubled; --memory: the idle program as it ships
+cargo xtask deb       the Debian package of jobs-agent (by `cargo deb`), installed into an empty
+                      folder, its unit read by systemd, and purged
 cargo xtask sim [--seeds N] [--from S] | --trace SEED
                       random stories against the core, every promise checked; a failed seed
                       can be read as a trace, and belongs into sim_regressions.txt
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Some("mutants") if std::env::args().any(|argument| argument == "--all") => mutants::every(),
         Some("mutants") => mutants::all().map(|_| ()),
         Some("chaos") => chaos::all(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("deb") => deb::all(),
         Some("interop") => interop::all(),
         Some("sim") => sim::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::all(std::env::args().skip(2)),

@@ -62,7 +62,7 @@ fn tests() -> Result<(), String> {
         "Linux adapter",
         &["-p", "agent-std", "--", "--skip", verify::FILES],
     )?;
-    run("gateway program", &["-p", "jobs-agent"])?;
+    run("gateway program", &["-p", "jobs-agent", "--all-features"])?;
     run(
         "board adapter",
         &["-p", "agent-embassy", "--", "--skip", verify::FLASH],

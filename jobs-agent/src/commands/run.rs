@@ -2,29 +2,35 @@
 
 mod rotation;
 mod state;
+mod systemd;
 
 use std::{
     cell::Cell,
     fs::{self, TryLockError},
-    io::{self, IsTerminal},
+    io,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     pin::{Pin, pin},
     process::ExitCode,
+    sync::Arc,
 };
 
-use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
+use agent_std::{Agent, AgentError, SystemReboot, store::StoreError};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
+    logging,
+    metrics::{self, Exporter},
     step::Steps,
     supervise::THIS_PROGRAM,
     update::KeyFault,
 };
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::debug;
-use tracing_subscriber::EnvFilter;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::AbortHandle,
+};
 
 use super::complain;
 use rotation::Rotation;
@@ -40,7 +46,7 @@ const HOOK_GRACE_S: u64 = 5;
 const UPDATE_COMMANDS: u64 = 3;
 
 pub(super) fn agent(config: Config) -> ExitCode {
-    start_log(&config.log);
+    logging::start(&config.log);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -54,20 +60,6 @@ pub(super) fn agent(config: Config) -> ExitCode {
     }
 }
 
-fn start_log(directives: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    // The service manager's journal has a clock of its own.
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init();
-    } else {
-        log.init();
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("{path}: {source}; make the folder available to this user")]
@@ -76,6 +68,11 @@ enum RunError {
     Agent(#[from] AgentError),
     #[error(transparent)]
     Key(#[from] KeyFault),
+    #[error("metrics.listen {address}: {source}")]
+    Metrics {
+        address: SocketAddr,
+        source: io::Error,
+    },
 }
 
 async fn serve(config: Config) -> Result<(), RunError> {
@@ -108,15 +105,20 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let steps = Steps {
         program: THIS_PROGRAM.into(),
     };
+    let exporter = Arc::new(Exporter::new());
+    let exporting = export(&config, &exporter).await?;
     let rotation = Rotation::of(&config);
     let handlers = Handlers::new(&config, &steps, journal.clone(), rotation.again())?;
     // Ready means: it will do jobs as soon as there is a network. Boots must not wait for one.
-    notify(&[NotifyState::Ready]);
+    systemd::notify(&[NotifyState::Ready]);
     let ended = tokio::select! {
-        ended = lives(&config, &handlers, &journal, rotation) => ended,
-        () = watchdog() => Ok(()),
+        ended = lives(&config, &handlers, &journal, &exporter, rotation) => ended,
+        () = systemd::watchdog() => Ok(()),
     };
-    notify(&[NotifyState::Stopping]);
+    systemd::notify(&[NotifyState::Stopping]);
+    if let Some(exporting) = exporting {
+        exporting.abort();
+    }
     drop(handlers);
     journal.note(What::AgentEnded);
     drop(journal);
@@ -139,6 +141,7 @@ async fn lives(
     config: &Config,
     handlers: &Handlers,
     journal: &Journal,
+    exporter: &Arc<Exporter>,
     mut rotation: Rotation,
 ) -> Result<(), RunError> {
     // One for all of them: a signal between two must not be missed.
@@ -153,13 +156,12 @@ async fn lives(
         let mut end = End {
             shutdown: shutdown.as_mut(),
             rotation: &mut rotation,
+            exporter,
         };
         let again = match config.jobs {
-            2 => drive::<2>(config, handlers, journal, &mut end).await?,
             4 => drive::<4>(config, handlers, journal, &mut end).await?,
-            8 => drive::<8>(config, handlers, journal, &mut end).await?,
             16 => drive::<16>(config, handlers, journal, &mut end).await?,
-            // The configuration takes these five and no others.
+            // The configuration takes these three and no others.
             _ => drive::<1>(config, handlers, journal, &mut end).await?,
         };
         if !again {
@@ -168,10 +170,11 @@ async fn lives(
     }
 }
 
-/// What ends an agent.
+/// What ends an agent, and what outlives it.
 struct End<'e, S> {
     shutdown: Pin<&'e mut S>,
     rotation: &'e mut Rotation,
+    exporter: &'e Arc<Exporter>,
 }
 
 /// One agent; answers whether there is to be another one.
@@ -184,6 +187,8 @@ async fn drive<const JOBS: usize>(
     let watched = end.rotation.observer();
     let (unclaimed, interval) = (config.unclaimed, config.progress_interval_ms);
     let attempts = config.attempts_max;
+    let subscribe_replies = config.subscribe_replies;
+    let exporter = Arc::clone(end.exporter);
     let noted = journal.clone();
     let (program, arguments) = config.reboot_command.split_first().map_or_else(
         || (String::new(), Vec::new()),
@@ -195,13 +200,15 @@ async fn drive<const JOBS: usize>(
         .stop_grace_ms(stop_grace_ms(config))
         .configure(move |config| {
             config.unclaimed = unclaimed.into();
+            config.subscribe_replies = subscribe_replies;
             if let Some(interval) = interval {
                 config.progress_interval_ms = interval;
             }
             config.attempts_max = attempts.unwrap_or(config.attempts_max);
         })
         .observe(move |what| {
-            tell_systemd(what);
+            systemd::tell(what);
+            exporter.tell(what);
             watched.tell(what);
             if let Some(what) = What::of(what) {
                 noted.note(what);
@@ -209,6 +216,7 @@ async fn drive<const JOBS: usize>(
         })
         .jobs::<JOBS>()
         .handlers(handlers);
+    end.exporter.watch(agent.metrics());
     let again = Cell::new(false);
     let until = async {
         tokio::select! {
@@ -218,6 +226,20 @@ async fn drive<const JOBS: usize>(
     };
     agent.run_until(until).await?;
     Ok(again.get())
+}
+
+/// Begins to serve the counters, if that is wanted.
+async fn export(
+    config: &Config,
+    exporter: &Arc<Exporter>,
+) -> Result<Option<AbortHandle>, RunError> {
+    let Some(address) = config.metrics.listen else {
+        return Ok(None);
+    };
+    let listener = metrics::listen(address).await;
+    let listener = listener.map_err(|source| RunError::Metrics { address, source })?;
+    let serving = tokio::spawn(Arc::clone(exporter).serve(listener));
+    Ok(Some(serving.abort_handle()))
 }
 
 /// How long a handler that was told to stop may take. Steps and checks end at once; an update still
@@ -231,36 +253,6 @@ fn stop_grace_ms(config: &Config) -> u64 {
         one.saturating_mul(UPDATE_COMMANDS)
     });
     updates.fold(limit_ms(config.steps.grace_s.max(HOOK_GRACE_S)), u64::max)
-}
-
-/// Tells the service manager that the agent lives, if it wants to know; never ends.
-async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return std::future::pending().await;
-    };
-    // On the thread that does everything: if it hangs, this stops.
-    let mut beat = tokio::time::interval(limit / 2);
-    loop {
-        beat.tick().await;
-        notify(&[NotifyState::Watchdog]);
-    }
-}
-
-fn tell_systemd(what: &Happening<'_>) {
-    match what {
-        Happening::Connected { .. } => notify(&[NotifyState::Status("connected")]),
-        Happening::Disconnected { why, .. } => {
-            notify(&[NotifyState::Status(&format!("not connected: {why}"))]);
-        }
-        _ => {}
-    }
-}
-
-fn notify(state: &[NotifyState<'_>]) {
-    // Without a service manager nobody listens.
-    if let Err(error) = sd_notify::notify(state) {
-        debug!(%error, "the service manager was not told");
-    }
 }
 
 /// Resolves on SIGTERM or SIGINT.

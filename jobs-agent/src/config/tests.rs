@@ -38,6 +38,31 @@ fn variables_go_before_the_file() {
         (config.thing.as_str(), config.link().port),
         ("pump-18", 18_830)
     );
+    let config = Config::parse("", Path::new("config.toml"), |name| {
+        let values = [
+            ("THING", "a"),
+            ("ENDPOINT", "b"),
+            ("UNCLAIMED", "leave"),
+            ("CA", "c"),
+        ];
+        let values = values.map(|(member, value)| (format!("JOBS_AGENT_{member}"), value));
+        let found = values.into_iter().find(|(variable, _)| variable == name);
+        found.map(|(_, value)| value.to_owned())
+    });
+    let config = config.unwrap();
+    assert_eq!(
+        (config.unclaimed, config.ca),
+        (UnclaimedPolicy::Leave, Some("c".into()))
+    );
+    let nameless = Config::parse("endpoint = \"b\"", Path::new("config.toml"), |_| None);
+    assert!(
+        nameless
+            .unwrap_err()
+            .to_string()
+            .contains("`thing` is missing")
+    );
+    let wrong = parse("", &[("JOBS_AGENT_UNCLAIMED", "eat")]);
+    assert!(wrong.unwrap_err().to_string().contains("UNCLAIMED"));
     let wrong = parse("", &[("JOBS_AGENT_PORT", "many")]);
     assert!(matches!(wrong, Err(ConfigFault::Number(name)) if name == "PORT"));
 }
@@ -48,6 +73,19 @@ fn a_certificate_makes_it_mutual_tls() {
     let link = config.link();
     assert_eq!(link.port, 8883);
     assert!(link.tls.is_some_and(|tls| tls.identity.is_some()));
+}
+
+#[test]
+fn the_longest_wait_holds_for_every_cause() {
+    let waits = parse("reconnect_max_s = 7\nkeep_alive_s = 300", &[]).unwrap();
+    let link = waits.link();
+    assert_eq!(
+        (link.backoff.cap_ms, link.backoff.permanent_ms),
+        (7_000, 7_000)
+    );
+    assert_eq!(link.keep_alive_s, 300);
+    let least = parse("", &[]).unwrap().link();
+    assert!(least.backoff.permanent_ms > least.backoff.cap_ms);
 }
 
 #[test]
@@ -75,6 +113,10 @@ fn each_mistake_is_told_by_its_name() {
         ("unclaimed = \"eat\"", "eat"),
         ("port = 70000", "port"),
         ("jobs = ", "line 3"),
+        ("log = \"agent_std=loud\"", "`log`"),
+        ("reconnect_max_s = 0", "reconnect_max_s"),
+        ("keep_alive_s = 0", "keep-alive"),
+        ("[metrics]\nlisten = \"localhost\"", "listen"),
     ] {
         let text = parse(more, &[]).unwrap_err().to_string();
         assert!(text.contains(named), "{more}: {text}");

@@ -3,7 +3,7 @@
 use agent_std::{
     Choice, Endpoint, HttpsEndpoint,
     link::{
-        Alpn, Identity, LinkOptions, Pem, Tls,
+        Alpn, BackoffOptions, Identity, LinkOptions, Pem, Tls,
         https::{BUSY_POLL_MS, HTTPS_PORT, HttpsOptions, IDLE_POLL_MS, POLL_MIN_MS, PollOptions},
     },
 };
@@ -29,7 +29,17 @@ impl Config {
         let client_id = self.client_id.as_ref().unwrap_or(&self.thing);
         let mut options = LinkOptions::new(&self.endpoint, self.port(), client_id);
         options.tls = self.tls();
+        options.keep_alive_s = self.keep_alive_s.unwrap_or(options.keep_alive_s);
+        self.limit_waits(&mut options.backoff);
         options
+    }
+
+    fn limit_waits(&self, backoff: &mut BackoffOptions) {
+        if let Some(longest_s) = self.reconnect_max_s {
+            let longest_ms = u64::from(longest_s) * 1_000;
+            backoff.cap_ms = longest_ms;
+            backoff.permanent_ms = longest_ms;
+        }
     }
 
     /// How the service is reached, over HTTPS.
@@ -37,6 +47,7 @@ impl Config {
     pub fn https(&self) -> HttpsOptions {
         let mut options = HttpsOptions::new(&self.endpoint, self.port(), &self.thing);
         options.tls = self.tls();
+        self.limit_waits(&mut options.backoff);
         let ms = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
         let idle_ms = self.poll_interval_s.map_or(IDLE_POLL_MS, ms);
         options.poll = PollOptions {

@@ -7,14 +7,16 @@ mod support;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
     process::{Output, Stdio},
 };
 
 use jobs_emulator::{Emulator, Options, model::ExecutionStatus};
 use serde_json::{Value, json};
 use support::{Room, script, soon, until};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+};
 
 const THING: &str = "pump-17";
 
@@ -217,6 +219,71 @@ async fn a_step_goes_on_while_the_agent_is_restarted() {
 }
 
 #[tokio::test]
+async fn the_service_manager_is_told_that_it_is_ready_alive_connected_and_ending() {
+    let gateway = Gateway::new("").await;
+    let path = gateway.room.path("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut agent = gateway.command(&["run"]);
+    agent.env("NOTIFY_SOCKET", &path);
+    agent
+        .env("WATCHDOG_USEC", "200000")
+        .env_remove("WATCHDOG_PID");
+    let agent = agent.spawn().unwrap();
+    let mut buffer = [0; 512];
+    let mut heard: Vec<String> = Vec::new();
+    let awaits = |heard: &[String], start: &str| !heard.iter().any(|said| said.starts_with(start));
+    while awaits(&heard, "STATUS=connected")
+        || heard.iter().filter(|s| *s == "WATCHDOG=1").count() < 3
+    {
+        let len = soon(socket.recv(&mut buffer)).await.unwrap();
+        let said = String::from_utf8_lossy(&buffer[..len]);
+        heard.extend(said.lines().map(str::to_owned));
+    }
+    assert_eq!(heard.first().map(String::as_str), Some("READY=1"));
+    terminate(agent).await;
+    while awaits(&heard, "STOPPING=1") {
+        let len = soon(socket.recv(&mut buffer)).await.unwrap();
+        let said = String::from_utf8_lossy(&buffer[..len]);
+        heard.extend(said.lines().map(str::to_owned));
+    }
+}
+
+#[tokio::test]
+async fn prometheus_reads_what_came_of_the_jobs() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let gateway = Gateway::new(&format!("[metrics]\nlisten = \"{address}\"")).await;
+    gateway.handler("good.sh", "exit 0");
+    gateway.handler("bad.sh", "exit 3");
+    let agent = gateway.agent();
+    gateway.create("good", &job("good.sh"));
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    gateway.create("bad", &job("bad.sh"));
+    gateway.until("bad", ExecutionStatus::Failed).await;
+    // The service knows before the agent has its answer.
+    let mut page = String::new();
+    while !page.contains("jobs_agent_jobs_total{outcome=\"failed\"} 1\n") {
+        page.clear();
+        let mut stream = soon(tokio::net::TcpStream::connect(address)).await.unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        soon(stream.read_to_string(&mut page)).await.unwrap();
+    }
+    for line in [
+        "jobs_agent_jobs_total{outcome=\"succeeded\"} 1\n",
+        "jobs_agent_jobs_total{outcome=\"rejected\"} 0\n",
+        "jobs_agent_connects_total 1\n",
+        "jobs_agent_connected 1\n",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    terminate(agent).await;
+}
+
+#[tokio::test]
 async fn no_secret_of_a_url_reaches_a_log_or_the_journal() {
     let gateway = Gateway::new("log = \"trace\"").await;
     gateway.handler("url.sh", "exit 1");
@@ -386,10 +453,11 @@ async fn a_document_is_judged_as_the_agent_would() {
     }
 }
 
+#[cfg(feature = "generate")]
 #[tokio::test]
 async fn manual_pages_and_completions_are_made_from_the_command_line() {
     let gateway = Gateway::new("").await;
-    let dir: PathBuf = gateway.room.path("generated");
+    let dir = gateway.room.path("generated");
     gateway.says(&["generate", dir.to_str().unwrap()]).await;
     for name in [
         "jobs-agent.1",

@@ -28,6 +28,11 @@ pub struct PkiFiles {
     pub cert: PathBuf,
     /// Private key of the ready-made device.
     pub key: PathBuf,
+    /// Certificate of the TLS front, made anew at each start: a broker of another kind that stands
+    /// before the emulator can show it.
+    pub server_cert: PathBuf,
+    /// Its private key.
+    pub server_key: PathBuf,
 }
 
 /// A certificate with its key, as text.
@@ -66,6 +71,8 @@ impl Pki {
             ca: folder.join("ca.pem"),
             cert: folder.join("device.pem"),
             key: folder.join("device.key"),
+            server_cert: folder.join("server.pem"),
+            server_key: folder.join("server.key"),
         };
         let ca_key = read_or_make_key(&folder.join("ca.key"))?;
         let issuer = if files.ca.exists() {
@@ -124,6 +131,8 @@ impl Pki {
         let mut params = leaf_params(names, "jobs-emulator")?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(&key, &self.issuer).map_err(issue_error)?;
+        write(&self.files.server_key, &key.serialize_pem(), true)?;
+        write(&self.files.server_cert, &certificate.pem(), false)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Ok((vec![certificate.der().clone()], key.into()))
     }

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::process::{Process, bound, free_address, until};
+use super::{
+    process::{Process, bound, free_address, until},
+    service::Pki,
+};
 
 /// Requests, below `$aws/things/THING/jobs/`.
 const REQUESTS: [&str; 4] = ["get", "start-next", "+/get", "+/update"];
@@ -33,9 +36,28 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// Starts it with a bridge to `service`, and its files in `folder`.
     pub(crate) fn start(folder: &Path, service: SocketAddr) -> Result<Self, String> {
+        Self::start_with(folder, service, "")
+    }
+
+    /// The same for devices that prove who they are, as the broker does.
+    pub(crate) fn start_mtls(
+        folder: &Path,
+        service: SocketAddr,
+        pki: &Pki,
+    ) -> Result<Self, String> {
+        let tls = format!(
+            "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true",
+            pki.ca.display(),
+            pki.server_cert.display(),
+            pki.server_key.display(),
+        );
+        Self::start_with(folder, service, &tls)
+    }
+
+    fn start_with(folder: &Path, service: SocketAddr, listener: &str) -> Result<Self, String> {
         let address = free_address()?;
         let config = folder.join("mosquitto.conf");
-        let text = configuration(folder, address, service);
+        let text = configuration(folder, address, service, listener);
         fs::write(&config, text).map_err(|error| format!("{}: {error}", config.display()))?;
         Ok(Self {
             process: run(&config, address)?,
@@ -73,11 +95,17 @@ fn run(config: &Path, address: SocketAddr) -> Result<Process, String> {
     Ok(process)
 }
 
-fn configuration(folder: &Path, address: SocketAddr, service: SocketAddr) -> String {
+fn configuration(
+    folder: &Path,
+    address: SocketAddr,
+    service: SocketAddr,
+    listener: &str,
+) -> String {
     let mut lines = vec![
         // Started as root it would become another user, who cannot write here.
         "user root".into(),
         format!("listener {} {}", address.port(), address.ip()),
+        listener.into(),
         "allow_anonymous true".into(),
         "persistence false".into(),
         format!("log_dest file {}", folder.join("mosquitto.log").display()),

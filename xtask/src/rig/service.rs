@@ -31,6 +31,9 @@ pub(crate) struct Pki {
     pub(crate) ca: PathBuf,
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+    /// What a broker before the service can show.
+    pub(crate) server_cert: PathBuf,
+    pub(crate) server_key: PathBuf,
 }
 
 /// An execution as the service has it.
@@ -72,6 +75,8 @@ impl Service {
                 ca: file("ca")?,
                 cert: file("cert")?,
                 key: file("key")?,
+                server_cert: file("server_cert")?,
+                server_key: file("server_key")?,
             },
             _process: process,
         })

@@ -64,13 +64,38 @@ fn refused(code: ConnectReturnCode) -> Option<RefusedReason> {
     }
 }
 
-/// The rustls error somewhere below, if it is one that trying again does not help.
+/// What the rustls error somewhere below means, if there is one.
 fn tls_fault(error: &ConnectionError) -> Option<LinkError> {
-    chain(error)
-        .find_map(as_rustls)
-        .map(|tls| LinkError::Identity {
-            cause: tls.to_string(),
-        })
+    let tls = chain(error).find_map(as_rustls)?;
+    let cause = tls.to_string();
+    Some(if is_damage(tls) {
+        LinkError::Protocol { cause }
+    } else {
+        LinkError::Identity { cause }
+    })
+}
+
+/// Whether bytes were damaged on their way, here or there: that says nothing of who anybody is, and
+/// passes by itself.
+fn is_damage(error: &rustls::Error) -> bool {
+    use rustls::{AlertDescription as Alert, Error};
+    match error {
+        Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::InvalidMessage(_)
+        | Error::DecryptError
+        | Error::PeerMisbehaved(_)
+        | Error::PeerSentOversizedRecord => true,
+        Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::UnexpectedMessage
+                | Alert::BadRecordMac
+                | Alert::RecordOverflow
+                | Alert::DecodeError
+                | Alert::InternalError
+        ),
+        _ => false,
+    }
 }
 
 fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
@@ -94,4 +119,40 @@ fn chain<'e>(error: &'e ConnectionError) -> impl Iterator<Item = &'e (dyn Error 
         next = cause.source();
         Some(cause)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, Error as Tls};
+
+    use super::*;
+
+    fn connected(tls: Tls) -> LinkError {
+        let error = io::Error::new(io::ErrorKind::InvalidData, tls);
+        while_connected(&ConnectionError::Io(error))
+    }
+
+    #[test]
+    fn bytes_damaged_on_their_way_pass_by_themselves() {
+        for tls in [
+            Tls::DecryptError,
+            Tls::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+            Tls::AlertReceived(AlertDescription::BadRecordMac),
+        ] {
+            let why = connected(tls);
+            assert!(!why.is_permanent(), "{why}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_who_they_should_be_stays_so() {
+        for tls in [
+            Tls::InvalidCertificate(CertificateError::UnknownIssuer),
+            Tls::AlertReceived(AlertDescription::CertificateRevoked),
+            Tls::AlertReceived(AlertDescription::DecryptError),
+        ] {
+            let why = connected(tls);
+            assert!(why.is_permanent(), "{why}");
+        }
+    }
 }
