@@ -1,9 +1,11 @@
 //! Small public values: each answer that no other test asks for by itself.
 
-use jobs_proto::details::DetailsError;
+use jobs_proto::decode;
+use jobs_proto::details::{DetailsError, PackedDetails};
 use jobs_proto::document::Document;
 use jobs_proto::encode::EncodeError;
-use jobs_proto::{EpochSeconds, EscapedStr, IdError, TooSmall, UpdateStatus};
+use jobs_proto::topic::TopicError;
+use jobs_proto::{EpochSeconds, EscapedStr, IdError, JobStatus, TooSmall, UpdateStatus};
 
 /// A text of a document that has it under `text`, as it stands there.
 fn text(document: &str) -> EscapedStr<'_> {
@@ -33,6 +35,36 @@ fn a_text_is_shown_as_it_means_and_debugged_as_it_stands() {
 }
 
 #[test]
+fn every_status_of_the_model_is_read_in_a_message() {
+    for status in JobStatus::ALL {
+        let message = format!(
+            r#"{{"execution":{{"jobId":"a","status":"{}","queuedAt":1,"jobDocument":{{}}}}}}"#,
+            status.as_str()
+        );
+        let read = decode::describe_accepted(message.as_bytes()).unwrap();
+        assert_eq!(read.execution.unwrap().status.known(), Some(status));
+    }
+}
+
+#[test]
+fn status_details_are_found_by_their_key() {
+    let message = br#"{"execution":{"jobId":"a","status":"QUEUED","queuedAt":1,"statusDetails":{"step":"2","place":"shed"},"jobDocument":{}}}"#;
+    let read = decode::describe_accepted(message).unwrap();
+    let details = read.execution.unwrap().status_details.unwrap();
+    assert!(details.get("place").is_some_and(|value| value == "shed"));
+    assert!(details.get("nothing").is_none());
+}
+
+#[test]
+fn packed_pairs_are_empty_until_one_is_added() {
+    let mut buffer = [0; 64];
+    let mut len = 0;
+    assert!(PackedDetails(&[]).is_empty());
+    PackedDetails::push(&mut buffer, &mut len, "step", "2").unwrap();
+    assert!(!PackedDetails(&buffer[..len]).is_empty());
+}
+
+#[test]
 fn a_time_gives_its_seconds() {
     assert_eq!(EpochSeconds(1_719_940_994).as_secs(), 1_719_940_994);
 }
@@ -51,6 +83,13 @@ fn errors_say_in_words_what_to_do() {
         EncodeError::Details(DetailsError::DuplicateKey).to_string(),
         "status details: key comes twice"
     );
+    let broken = decode::notify_next(b"pump").unwrap_err();
+    assert_eq!(
+        broken.to_string(),
+        "a member has the wrong type (at byte 0)"
+    );
+    assert_eq!(broken.kind.as_str(), "a member has the wrong type");
+    assert_eq!(TopicError::NotJobs.to_string(), "not a Jobs topic");
     assert_eq!(
         IdError::BadCharacter { at: 3 }.to_string(),
         "identifier has an illegal byte at 3"
