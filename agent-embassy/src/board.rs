@@ -4,6 +4,7 @@ use jobs_agent_core::{Boot, BootId};
 
 use crate::{
     backoff::mix,
+    fmt::Shown,
     store::{RecordStore, StoreErrorKind, StoreFault},
 };
 
@@ -85,7 +86,9 @@ pub(crate) async fn keep<S: RecordStore>(
         is_emptied = true;
         // Without the count the store works as far as jobs need it; the worst is a boot that is
         // counted twice.
-        let _ = store.save(BOOT_SLOT, count_of(boot)).await;
+        if let Err(error) = store.save(BOOT_SLOT, count_of(boot)).await {
+            error!("the count of boots was not kept: {}", Shown(&error));
+        }
     }
 }
 

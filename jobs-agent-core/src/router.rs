@@ -25,9 +25,7 @@
 //! # let _ = handlers;
 //! ```
 
-use core::{convert::Infallible, future::Future};
-
-use either::Either;
+use core::convert::Infallible;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -127,34 +125,32 @@ impl<H: JobHandler, R: JobHandler> JobHandler for Route<H, R> {
         }
     }
 
-    // Not `async`: a future that only awaits one of two others keeps what it hands on twice, and
-    // adds its own states, for each route of the chain.
-    fn run<P: JobPort>(&self, plan: Self::Plan, port: &mut P) -> impl Future<Output = Outcome> {
+    async fn run<P: JobPort>(&self, plan: Self::Plan, port: &mut P) -> Outcome {
         match plan {
-            Routed::This(plan) => Either::Left(self.handler.run(plan, port)),
-            Routed::Rest(plan) => Either::Right(self.rest.run(plan, port)),
+            Routed::This(plan) => self.handler.run(plan, port).await,
+            Routed::Rest(plan) => self.rest.run(plan, port).await,
         }
     }
 
-    fn resume<P: JobPort>(
+    async fn resume<P: JobPort>(
         &self,
         tag: OperationTag,
         from: &Checkpoint,
         plan: Option<Self::Plan>,
         port: &mut P,
-    ) -> impl Future<Output = Outcome> {
+    ) -> Outcome {
         if tag == OperationTag::of(self.operation) {
             let plan = plan.and_then(|plan| match plan {
                 Routed::This(plan) => Some(plan),
                 Routed::Rest(_) => None,
             });
-            return Either::Left(self.handler.resume(tag, from, plan, port));
+            return self.handler.resume(tag, from, plan, port).await;
         }
         let plan = plan.and_then(|plan| match plan {
             Routed::This(_) => None,
             Routed::Rest(plan) => Some(plan),
         });
-        Either::Right(self.rest.resume(tag, from, plan, port))
+        self.rest.resume(tag, from, plan, port).await
     }
 }
 

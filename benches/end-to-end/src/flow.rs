@@ -5,6 +5,7 @@
 use jobs_emulator::{PacketKind, TraceEntry};
 
 use crate::Failure;
+use crate::agents::Shared;
 use crate::world::{Client, World, is_up, until};
 
 /// Jobs done one after the other: the trace has whole milliseconds, their mean is finer.
@@ -26,7 +27,7 @@ pub async fn table(python: Option<&str>) -> Result<(), Failure> {
         ("agent-std, durable records", "disk"),
         ("agent-std, records in memory", "memory"),
     ] {
-        rows.push(row(name, |world| world.agents(1, store)).await?);
+        rows.push(row(name, |world| world.agents(1, store, Shared::Nothing)).await?);
     }
     if let Some(python) = python {
         let name = "awsiotsdk (Python), keeps no records";

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use jobs_emulator::{Direction, Emulator, Options, PacketKind, TraceEntry};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::Failure;
+use crate::agents::Shared;
 
 /// Nothing here takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -38,11 +40,14 @@ impl World {
     }
 
     /// This many agents of ours in a process.
-    pub fn agents(&self, count: usize, store: &str) -> Result<Client, Failure> {
+    pub fn agents(&self, count: usize, store: &str, shared: Shared) -> Result<Client, Failure> {
         let mut agents = Command::new(std::env::current_exe()?);
         agents
             .arg("agents")
-            .args([self.port().to_string(), count.to_string(), store.into()]);
+            .args([self.port().to_string(), count.to_string()])
+            .args([store, shared.name()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         Client::start(agents)
     }
 
@@ -52,6 +57,7 @@ impl World {
         client
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/sdk_client.py"))
             .args([self.port().to_string(), "thing-0".into()]);
+        client.stdin(Stdio::null());
         Client::start(client)
     }
 
@@ -119,7 +125,6 @@ pub struct Client {
 impl Client {
     fn start(mut command: Command) -> Result<Self, Failure> {
         let process = command
-            .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
@@ -133,6 +138,24 @@ impl Client {
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         Ok(number.ok_or("no Pss in smaps_rollup")?.parse()?)
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> Result<u64, Failure> {
+        let id = self.process.id().ok_or("the client has ended")?;
+        let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Threads:"));
+        Ok(line.ok_or("no Threads in status")?.trim().parse()?)
+    }
+
+    /// How many tasks its runtime has; only agents of ours tell.
+    pub async fn tasks(&mut self) -> Result<u64, Failure> {
+        let (stdin, stdout) = (self.process.stdin.as_mut(), self.process.stdout.as_mut());
+        let (stdin, stdout) = stdin.zip(stdout).ok_or("the client does not tell")?;
+        stdin.write_all(b"tasks?\n").await?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).await?;
+        Ok(line.trim().parse()?)
     }
 
     pub async fn end(mut self) -> Result<(), Failure> {

@@ -58,8 +58,7 @@ const AGENT_RAM: (&str, usize) = ("AGENT_RAM", 4);
 const AGENT: usize = 3;
 
 /// Crates of generic code, which counts for its caller.
-const HELPERS: [&str; 6] = [
-    "either",
+const HELPERS: [&str; 5] = [
     "heapless",
     "embassy-futures",
     "embassy-sync",

@@ -3,7 +3,7 @@
 use core::{marker::PhantomData, ops::Range};
 
 use embedded_storage_async::nor_flash::NorFlash;
-use jobs_agent_core::RECORD_LEN_MAX;
+use jobs_agent_core::{JOBS_MAX, RECORD_LEN_MAX};
 
 use super::log::{KEY_LEN, VERSION_LEN};
 
@@ -61,6 +61,8 @@ pub enum PartitionError {
     /// A page cannot hold the largest record of each slot and two more (the count of boots, and
     /// the record that is being written): there would be a record that cannot be stored. Give the agent fewer slots, or take flash with larger pages.
     PagesTooSmall,
+    /// An agent has at most 32 slots; numbers above are the store's own.
+    TooManySlots,
     /// It ends behind the flash.
     BeyondFlash,
 }
@@ -71,6 +73,7 @@ impl core::fmt::Display for PartitionError {
             Self::NotAligned => "the partition is no even number of whole pages",
             Self::TooShort => "the partition needs four pages",
             Self::PagesTooSmall => "a page cannot hold the records of all slots and two more",
+            Self::TooManySlots => "an agent has at most 32 slots",
             Self::BeyondFlash => "the partition ends behind the flash",
         })
     }
@@ -96,6 +99,9 @@ impl<F: NorFlash> Partition<F> {
         };
         if len < page.saturating_mul(LOGS * PAGES_MIN) {
             return Err(PartitionError::TooShort);
+        }
+        if slots as usize > JOBS_MAX {
+            return Err(PartitionError::TooManySlots);
         }
         if (slots as usize).saturating_add(RECORDS_BESIDE) > Self::records_per_page() {
             return Err(PartitionError::PagesTooSmall);

@@ -201,14 +201,22 @@ impl Pass {
                     Ordering::Greater => self.second_lags = true,
                 }
                 self.copy = First;
-                self.number = self.number.saturating_add(1);
-                if self.number > self.slots {
+                if !self.next_key() {
                     let second = self.second_lags && !self.first_lags;
                     self.mend(if second { Second } else { First }, false);
                 }
             }
         }
         Then::Next
+    }
+
+    /// Goes on to the next key; `false` after that of the boots, which is the last.
+    fn next_key(&mut self) -> bool {
+        let is_another = self.number < self.slots;
+        if is_another {
+            self.number = self.number.saturating_add(1);
+        }
+        is_another
     }
 
     /// Brings a copy in line with the other.
@@ -222,8 +230,7 @@ impl Pass {
 
     /// One key of the copy is in line.
     fn mended(&mut self) {
-        self.number = self.number.saturating_add(1);
-        self.step = if self.number <= self.slots {
+        self.step = if self.next_key() {
             Step::Here
         } else if self.version > 0 {
             Step::Write

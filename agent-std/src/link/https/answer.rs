@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 use super::call::Ask;
 use super::message;
 use super::options::PAUSE_MAX_S;
+use crate::link::LinkError;
 
 /// An answer, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,26 @@ pub(super) enum Verdict {
     Denied(String),
     /// Whoever answers is no Jobs service.
     Stranger(String),
+}
+
+impl Verdict {
+    /// Why nothing more is to be asked for now; `None` if it is about this request only.
+    pub(super) fn end(&self, ask: Ask) -> Option<LinkError> {
+        match self {
+            Self::Rejected {
+                pause_s: Some(wait_s),
+                ..
+            } => Some(LinkError::Throttled { wait_s: *wait_s }),
+            Self::Denied(cause) => Some(LinkError::Denied {
+                action: ask.action(),
+                cause: cause.clone(),
+            }),
+            Self::Stranger(cause) => Some(LinkError::NotJobs {
+                cause: cause.clone(),
+            }),
+            Self::Accepted(_) | Self::Rejected { pause_s: None, .. } | Self::Unheard => None,
+        }
+    }
 }
 
 /// The members that tell an error, in the forms that AWS services have.

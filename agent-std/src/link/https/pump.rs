@@ -153,15 +153,14 @@ impl Pump {
     async fn log_in(&mut self) -> Result<(), End> {
         let request = Request::list(&self.options.thing);
         let verdict = self.ask(&request).await?;
+        if let Some(why) = verdict.end(Ask::List) {
+            return Err(why.into());
+        }
         let why = match verdict {
             Verdict::Accepted(_) => {
                 self.look_in(Schedule::busy);
                 return Ok(());
             }
-            Verdict::Rejected {
-                pause_s: Some(wait_s),
-                ..
-            } => LinkError::Throttled { wait_s },
             Verdict::Rejected {
                 status: 500..,
                 name,
@@ -171,12 +170,12 @@ impl Pump {
                 let reason = RefusedReason::Unavailable;
                 LinkError::Refused { reason }
             }
-            Verdict::Rejected { name: cause, .. } => LinkError::NotJobs { cause },
+            Verdict::Rejected { name: cause, .. }
+            | Verdict::Denied(cause)
+            | Verdict::Stranger(cause) => LinkError::NotJobs { cause },
             Verdict::Unheard => LinkError::NotJobs {
                 cause: "an answer too large for a list of jobs".to_owned(),
             },
-            Verdict::Denied(cause) => denied(Ask::List, cause),
-            Verdict::Stranger(cause) => LinkError::NotJobs { cause },
         };
         Err(why.into())
     }
@@ -184,32 +183,29 @@ impl Pump {
     /// Looks at the queue, and tells what is there.
     async fn look(&mut self) -> Result<(), End> {
         let request = Request::list(&self.options.thing);
-        match self.ask(&request).await? {
-            Verdict::Accepted(list) => match message::notify(&list) {
-                Some((payload, busy)) => {
+        let verdict = self.ask(&request).await?;
+        if let Some(why) = verdict.end(Ask::List) {
+            return Err(why.into());
+        }
+        let failed = match verdict {
+            Verdict::Accepted(list) => {
+                if let Some((payload, busy)) = message::notify(&list) {
                     self.look_in(if busy { Schedule::busy } else { Schedule::idle });
                     debug!(busy, "looked at the queue");
                     return self.tell(PumpEvent::News(payload)).await;
                 }
-                None => self.look_in(Schedule::failed),
-            },
-            Verdict::Rejected {
-                pause_s: Some(wait_s),
-                ..
-            } => {
-                return Err(LinkError::Throttled { wait_s }.into());
+                Schedule::failed
             }
             Verdict::Rejected { code, name, .. } => {
                 warn!(error = %name, "the queue could not be looked at");
-                self.look_in(match code {
+                match code {
                     ErrorCode::RequestThrottled => Schedule::throttled,
                     _ => Schedule::failed,
-                });
+                }
             }
-            Verdict::Unheard => self.look_in(Schedule::failed),
-            Verdict::Denied(cause) => return Err(denied(Ask::List, cause).into()),
-            Verdict::Stranger(cause) => return Err(LinkError::NotJobs { cause }.into()),
-        }
+            Verdict::Unheard | Verdict::Denied(_) | Verdict::Stranger(_) => Schedule::failed,
+        };
+        self.look_in(failed);
         Ok(())
     }
 
@@ -237,25 +233,21 @@ impl Pump {
             }
             Err((why, false)) => return Err(why.into()),
         };
-        let mut pause = None;
+        let end = verdict.end(ask);
         let reply = match verdict {
             Verdict::Accepted(payload) => Some(("accepted", payload)),
-            Verdict::Rejected {
-                code,
-                pause_s,
-                name,
-                ..
-            } => {
+            Verdict::Rejected { code, name, .. } => {
                 debug!(%topic, error = %name, code = code.as_str(), "refused");
-                pause = pause_s;
                 Some(("rejected", message::rejected(code)))
             }
             Verdict::Unheard => {
                 warn!(%topic, "an answer was too large to take");
                 None
             }
-            Verdict::Denied(cause) => return Err(denied(ask, cause).into()),
-            Verdict::Stranger(cause) => return Err(LinkError::NotJobs { cause }.into()),
+            // With all others, it is lost.
+            Verdict::Denied(_) | Verdict::Stranger(_) => {
+                return end.map_or(Ok(()), |why| Err(why.into()));
+            }
         };
         // Something goes on: what comes of it is looked for soon.
         self.look_in(Schedule::busy);
@@ -269,10 +261,7 @@ impl Pump {
             reply,
         })
         .await?;
-        match pause {
-            Some(wait_s) => Err(LinkError::Throttled { wait_s }.into()),
-            None => Ok(()),
-        }
+        end.map_or(Ok(()), |why| Err(why.into()))
     }
 
     fn look_in(&mut self, wait: fn(&mut Schedule) -> Duration) {
@@ -315,12 +304,5 @@ impl Pump {
                 Err((why, kept && closed))
             }
         }
-    }
-}
-
-fn denied(ask: Ask, cause: String) -> LinkError {
-    LinkError::Denied {
-        action: ask.action(),
-        cause,
     }
 }

@@ -68,7 +68,10 @@ impl<L: Link> Switch<L> {
         loop {
             let waits = self.held.is_some();
             tokio::select! {
-                event = self.link.next() => self.on_event(event),
+                event = self.link.next() => {
+                    self.on_event(event);
+                    self.try_held();
+                }
                 request = self.requests.recv(), if !waits => match request {
                     Some(request) => self.perform(request),
                     None => break,
@@ -160,6 +163,72 @@ impl<L: Link> Switch<L> {
         if let Some((mailbox, id)) = self.sent.remove(&id) {
             mailbox.put_answer(answer(id));
         }
-        self.try_held();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::super::Hub;
+    use super::*;
+
+    /// A lent link that the program's own sends fill for a second, and that messages of others
+    /// never leave alone.
+    struct Crowded {
+        free_at: Instant,
+        ready: VecDeque<LinkEvent>,
+        sent: u64,
+    }
+
+    impl Link for Crowded {
+        async fn next(&mut self) -> LinkEvent {
+            if let Some(event) = self.ready.pop_front() {
+                return event;
+            }
+            sleep(Duration::from_millis(ROOM_LOOK_MS / 2)).await;
+            LinkEvent::Message {
+                topic: "$aws/things/other/jobs/notify".to_owned(),
+                payload: Bytes::new(),
+            }
+        }
+
+        fn publish(&mut self, _: &str, _: &[u8], _: Qos) -> Result<SendId, SendError> {
+            if Instant::now() < self.free_at {
+                return Err(SendError::Busy { outstanding: 0 });
+            }
+            self.sent += 1;
+            let id = SendId(self.sent);
+            self.ready.push_back(LinkEvent::Acked(id));
+            Ok(id)
+        }
+
+        fn subscribe(&mut self, _: &[&str]) -> Result<SendId, SendError> {
+            Err(SendError::Offline)
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_had_no_room_is_made_as_soon_as_there_is_some() {
+        let hub = Hub::over(Crowded {
+            free_at: Instant::now() + Duration::from_secs(1),
+            ready: VecDeque::from([LinkEvent::Connected {
+                session_present: false,
+            }]),
+            sent: 0,
+        });
+        let mut member = hub.join("pump-17").unwrap();
+        assert!(matches!(member.next().await, LinkEvent::Connected { .. }));
+        let topic = "$aws/things/pump-17/jobs/get";
+        let sends = [(); 3].map(|()| member.publish(topic, b"{}", Qos::AtLeastOnce).unwrap());
+        for send in sends {
+            let answer = timeout(Duration::from_secs(2), member.next()).await;
+            assert_eq!(answer, Ok(LinkEvent::Acked(send)));
+        }
     }
 }

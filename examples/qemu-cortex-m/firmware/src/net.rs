@@ -32,17 +32,20 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Starts the network and waits for its address; `None` if the board has no controller.
 pub(crate) async fn up(spawner: Spawner, setup: &Setup) -> Option<Tcp> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    // Not in `Tcp`: whatever is moved by value is on the stack for that time.
+    static BUFFERS: StaticCell<[[u8; SOCKET_BUFFER_LEN]; 2]> = StaticCell::new();
     let device = Lan9118::new(HARDWARE_ADDRESS).ok()?;
     let resources = RESOURCES.init_with(StackResources::new);
     let config = Config::dhcpv4(DhcpConfig::default());
     let (stack, runner) = embassy_net::new(device, config, resources, setup.noise);
     spawner.spawn(drive(runner).ok()?);
     stack.wait_config_up().await;
+    let [rx, tx] = BUFFERS.init_with(|| [[0; SOCKET_BUFFER_LEN]; 2]);
     Some(Tcp {
         stack,
         broker: setup.broker,
-        rx: [0; SOCKET_BUFFER_LEN],
-        tx: [0; SOCKET_BUFFER_LEN],
+        rx,
+        tx,
     })
 }
 
@@ -50,8 +53,8 @@ pub(crate) async fn up(spawner: Spawner, setup: &Setup) -> Option<Tcp> {
 pub(crate) struct Tcp {
     stack: Stack<'static>,
     broker: (IpAddress, u16),
-    rx: [u8; SOCKET_BUFFER_LEN],
-    tx: [u8; SOCKET_BUFFER_LEN],
+    rx: &'static mut [u8],
+    tx: &'static mut [u8],
 }
 
 impl Connect for Tcp {
@@ -59,7 +62,7 @@ impl Connect for Tcp {
     type Error = ConnectError;
 
     async fn connect(&mut self) -> Result<TcpSocket<'_>, ConnectError> {
-        let mut socket = TcpSocket::new(self.stack, &mut self.rx, &mut self.tx);
+        let mut socket = TcpSocket::new(self.stack, self.rx, self.tx);
         socket.set_timeout(Some(SILENCE_MAX));
         socket.connect(self.broker).await?;
         Ok(socket)

@@ -52,6 +52,17 @@ fn a_page_holds_the_largest_record_of_each_slot_and_two_more() {
 }
 
 #[test]
+fn numbers_that_are_the_stores_own_are_no_slots() {
+    type Wide = Word4<Nor<1, 131_072>>;
+    assert!(Partition::<Wide>::records_per_page() > usize::from(u8::MAX));
+    assert!(Partition::<Wide>::new(0..524_288, 32).is_ok());
+    for slots in [33, u8::MAX] {
+        let refused = Partition::<Wide>::new(0..524_288, slots).err();
+        assert_eq!(refused, Some(PartitionError::TooManySlots));
+    }
+}
+
+#[test]
 fn the_largest_records_of_all_slots_can_be_replaced_for_ever() {
     let slots = u8::try_from(Partition::<Flash>::records_per_page()).unwrap() - 2;
     let partition = Partition::new(0..16_384, slots).unwrap();
