@@ -80,7 +80,7 @@ impl Journal {
     }
 
     /// Notes something. Never waits: lost if the disk fails, which is logged, and if
-    /// [`WAITING_MAX`] others still wait for it, which is counted in the journal.
+    /// a thousand others still wait for it, which is counted in the journal.
     pub fn note(&self, what: What) {
         let entry = Entry {
             at_ms: now_ms(),
