@@ -88,9 +88,18 @@ impl ErrorCode {
     }
 
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = find_code(text);
-        let known = Self::ALL.get(usize::from(index));
-        known.copied().unwrap_or(Self::Unknown)
+        match find_code(text) {
+            0 => Self::InvalidTopic,
+            1 => Self::InvalidJson,
+            2 => Self::InvalidRequest,
+            3 => Self::InvalidStateTransition,
+            4 => Self::ResourceNotFound,
+            5 => Self::VersionMismatch,
+            6 => Self::InternalError,
+            7 => Self::RequestThrottled,
+            8 => Self::TerminalStateReached,
+            _ => Self::Unknown,
+        }
     }
 
     /// What to do with the request that was refused.

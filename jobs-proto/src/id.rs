@@ -33,26 +33,42 @@ impl fmt::Display for IdError {
 
 impl core::error::Error for IdError {}
 
-/// Which bytes an identifier may hold.
+/// What an identifier may hold besides `[a-zA-Z0-9_-]`.
 #[derive(Clone, Copy)]
-pub(crate) enum Alphabet {
-    /// `[a-zA-Z0-9_-]`
-    Job,
-    /// `[a-zA-Z0-9:_-]`
-    Thing,
-    /// Visible ASCII that JSON leaves alone.
-    Token,
-}
+pub(crate) struct Extra(u8);
 
-const fn admits(alphabet: Alphabet, byte: u8) -> bool {
-    match alphabet {
-        Alphabet::Job => byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-',
-        Alphabet::Thing => admits(Alphabet::Job, byte) || byte == b':',
-        Alphabet::Token => byte.is_ascii_graphic() && byte != b'"' && byte != b'\\',
+impl Extra {
+    /// Nothing else.
+    pub(crate) const JOB: Self = Self(b'-');
+    /// A colon.
+    pub(crate) const THING: Self = Self(b':');
+    /// All visible ASCII that JSON leaves alone.
+    pub(crate) const TOKEN: Self = Self(b'!');
+
+    const fn admits(self, byte: u8) -> bool {
+        let plain = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        plain || byte == self.0 || (self.0 == Self::TOKEN.0 && Self::token_admits(byte))
+    }
+
+    const fn token_admits(byte: u8) -> bool {
+        byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'
     }
 }
 
-pub(crate) const fn check(text: &[u8], max: usize, alphabet: Alphabet) -> Result<(), IdError> {
+/// Whether a text is a job id ([`Extra::JOB`]) or one of the names that are longer
+/// ([`Extra::THING`]).
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn is_valid(text: &[u8], extra: Extra) -> bool {
+    let max = if extra.0 == Extra::JOB.0 {
+        JOB_ID_LEN_MAX
+    } else {
+        THING_NAME_LEN_MAX
+    };
+    let admits = |byte: &u8| extra.admits(*byte);
+    !text.is_empty() && text.len() <= max && text.iter().all(admits)
+}
+
+const fn check(text: &[u8], max: usize, extra: Extra) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
@@ -61,7 +77,7 @@ pub(crate) const fn check(text: &[u8], max: usize, alphabet: Alphabet) -> Result
     }
     let mut rest = text;
     while let [byte, tail @ ..] = rest {
-        if !admits(alphabet, *byte) {
+        if !extra.admits(*byte) {
             return Err(IdError::BadCharacter {
                 at: text.len().wrapping_sub(rest.len()),
             });
@@ -72,7 +88,7 @@ pub(crate) const fn check(text: &[u8], max: usize, alphabet: Alphabet) -> Result
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $max:expr, $alphabet:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $extra:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name<'a>(&'a [u8]);
@@ -84,7 +100,7 @@ macro_rules! identifier {
             ///
             /// [`IdError`] when the text is empty, too long or holds an illegal character.
             pub const fn new(text: &'a str) -> Result<Self, IdError> {
-                match check(text.as_bytes(), $max, $alphabet) {
+                match check(text.as_bytes(), $max, $extra) {
                     Ok(()) => Ok(Self(text.as_bytes())),
                     Err(error) => Err(error),
                 }
@@ -93,12 +109,6 @@ macro_rules! identifier {
             /// In place of one that is missing, where an `Option` would have to be moved.
             #[allow(dead_code, reason = "not every identifier is read from messages")]
             pub(crate) const ABSENT: Self = Self(&[]);
-
-            /// The same as [`Self::new`], for bytes.
-            #[allow(dead_code, reason = "not every identifier is read from messages")]
-            pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
-                check(text, $max, $alphabet).is_ok().then_some(Self(text))
-            }
 
             /// Wraps what was checked before, or nothing.
             #[allow(dead_code, reason = "not every identifier is read from messages")]
@@ -169,12 +179,12 @@ identifier! {
     /// assert_eq!(JOB.as_str(), "AFR_OTA-7");
     /// assert_eq!(JobId::new("../x"), Err(IdError::BadCharacter { at: 0 }));
     /// ```
-    JobId, JOB_ID_LEN_MAX, Alphabet::Job
+    JobId, JOB_ID_LEN_MAX, Extra::JOB
 }
 
 identifier! {
     /// A thing name: 1–128 bytes of `[a-zA-Z0-9:_-]` (official service model, `ThingName`).
-    ThingName, THING_NAME_LEN_MAX, Alphabet::Thing
+    ThingName, THING_NAME_LEN_MAX, Extra::THING
 }
 
 identifier! {
@@ -182,5 +192,12 @@ identifier! {
     ///
     /// The service takes any text and returns it unchanged. This type is narrower, so that a
     /// token travels without escapes and can be compared byte by byte.
-    ClientToken, CLIENT_TOKEN_LEN_MAX, Alphabet::Token
+    ClientToken, CLIENT_TOKEN_LEN_MAX, Extra::TOKEN
+}
+
+impl<'a> JobId<'a> {
+    /// The same as [`Self::new`], for bytes.
+    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+        is_valid(text, Extra::JOB).then_some(Self(text))
+    }
 }

@@ -84,7 +84,6 @@ pub mod details;
 pub mod document;
 pub mod encode;
 mod error_code;
-mod found;
 mod id;
 pub mod limits;
 mod members;

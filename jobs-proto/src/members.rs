@@ -6,6 +6,7 @@ use crate::text::EscapedStr;
 
 /// Walks the members of one object.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Members<'a> {
     pub(crate) scanner: Scanner<'a>,
     opened: bool,
@@ -33,17 +34,11 @@ impl<'a> Members<'a> {
         let scanner = &mut self.scanner;
         let first = !self.opened;
         self.opened = true;
-        let mut token = scanner.next_token();
-        if first {
-            if token != b'{' {
-                scanner.unexpected_or(ErrorKind::WrongType);
-                return None;
-            }
-            scanner.bump();
-            token = scanner.next_token();
+        if first && !scanner.take(b'{') {
+            scanner.unexpected_or(ErrorKind::WrongType);
+            return None;
         }
-        if token == b'}' {
-            scanner.bump();
+        if scanner.take(b'}') {
             return None;
         }
         if !first {

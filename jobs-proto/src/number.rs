@@ -3,35 +3,27 @@
 /// Digits that always fit a `u64`.
 const SAFE_DIGITS: usize = 19;
 
-/// The text without the quotes of a JSON string, if it has them.
-pub(crate) fn unquoted(json: &[u8]) -> &[u8] {
-    match json {
-        [b'"', inside @ .., b'"'] => inside,
-        bare => bare,
-    }
-}
-
 /// Reads a plain decimal number; `None` for anything else or more than 19 digits.
 pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
-    let (value, len) = leading(digits);
-    (len == digits.len() && value != NONE).then_some(value)
+    let mut value = 0;
+    (leading(digits, &mut value) == digits.len() && value != NONE).then_some(value)
 }
 
 /// In place of a number that there is not: nineteen digits are less.
 pub(crate) const NONE: u64 = u64::MAX;
 
-/// The number with which a text begins, and how many digits it has; [`NONE`] if it has none or
+/// How many digits a text begins with, and the number that they are: [`NONE`] if there are none or
 /// more than 19.
 #[cfg_attr(not(feature = "fast"), inline(never))]
-pub(crate) fn leading(text: &[u8]) -> (u64, usize) {
-    let mut value: u64 = 0;
+pub(crate) fn leading(text: &[u8], value: &mut u64) -> usize {
+    let mut number: u64 = 0;
     let mut len: usize = 0;
     let mut rest = text;
     #[cfg(feature = "fast")]
     if let Some((bytes, behind)) = text.split_first_chunk()
-        && let Some(number) = crate::swar::eight_digits(u64::from_le_bytes(*bytes))
+        && let Some(eight) = crate::swar::eight_digits(u64::from_le_bytes(*bytes))
     {
-        (value, len, rest) = (number, crate::swar::LEN, behind);
+        (number, len, rest) = (eight, crate::swar::LEN, behind);
     }
     while let [byte, behind @ ..] = rest {
         let digit = byte.wrapping_sub(b'0');
@@ -39,14 +31,16 @@ pub(crate) fn leading(text: &[u8]) -> (u64, usize) {
             break;
         }
         // Nineteen digits cannot overflow, and more do not count.
-        value = ten_times(value).wrapping_add(u64::from(digit));
+        number = ten_times(number).wrapping_add(u64::from(digit));
         len = len.wrapping_add(1);
         rest = behind;
     }
-    if len == 0 || len > SAFE_DIGITS {
-        value = NONE;
-    }
-    (value, len)
+    *value = if len == 0 || len > SAFE_DIGITS {
+        NONE
+    } else {
+        number
+    };
+    len
 }
 
 #[cfg(feature = "fast")]
@@ -61,21 +55,54 @@ const fn ten_times(value: u64) -> u64 {
     value.rotate_left(3).wrapping_add(value.rotate_left(1))
 }
 
-/// Reads a whole number with an optional minus; `None` when it is none or does not fit.
+/// What is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A whole number with an optional minus.
+    Int,
+    /// A time in seconds. A fraction is cut off and milliseconds become seconds. Negative,
+    /// exponential and endless values are none: a strange time never fails a message.
+    Time,
+}
+
+/// From this many digits on a time counts milliseconds (the service sends ten digits; old
+/// examples of the AWS IoT developer guide have thirteen).
+const MILLIS_DIGITS_MIN: usize = 12;
+
+/// Longer than this no time is believable.
+const TIME_DIGITS_MAX: usize = 15;
+
+/// Reads a number; `None` when it is none or does not fit.
+#[cfg_attr(feature = "fast", inline(always))]
 #[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn read(text: &[u8], form: Form) -> Option<i64> {
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1_i64, digits),
+        digits => (0, digits),
+    };
+    let mut size = 0;
+    let len = leading(digits, &mut size);
+    let (whole, behind) = digits.split_at_checked(len)?;
+    let mut fits = behind.is_empty();
+    if form == Form::Time {
+        if let [b'.', fraction @ ..] = behind {
+            fits = leading(fraction, &mut 0) == fraction.len();
+        }
+        fits &= sign == 0 && len <= TIME_DIGITS_MAX;
+        if len >= MILLIS_DIGITS_MIN {
+            // Dropping three digits is the division by 1000 that small cores lack.
+            leading(whole.get(..len.wrapping_sub(3))?, &mut size);
+        }
+    }
+    // Turned over and one more is the negative.
+    let value = (size.cast_signed() ^ sign).wrapping_sub(sign);
+    // A sign that is not the one of the text shows that the number did not fit, or was none.
+    (fits && (size == 0 || value ^ sign >= 0)).then_some(value)
+}
+
+/// Reads a whole number with an optional minus; `None` when it is none or does not fit.
 pub(crate) fn signed(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let size = unsigned(digits)?;
-    let value = if negative {
-        0_i64.wrapping_sub_unsigned(size)
-    } else {
-        0_i64.wrapping_add_unsigned(size)
-    };
-    // A sign that is not the one of the text shows that the number did not fit.
-    (size == 0 || negative == value.is_negative()).then_some(value)
+    read(text, Form::Int)
 }
 
 /// Divides by ten; returns what is left over.

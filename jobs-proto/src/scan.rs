@@ -49,7 +49,20 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// All bytes that are scanned.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Begins anew, with other bytes or at another place.
+    pub(crate) fn begin(&mut self, bytes: &'a [u8], at: usize) {
+        self.bytes = bytes;
+        self.at = at;
+        self.fault = None;
+    }
+
     /// Goes on from another place.
+    #[cfg(feature = "fast")]
     pub(crate) fn go_to(&mut self, at: usize) {
         self.at = at;
     }
@@ -90,12 +103,31 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Steps over white space, and over this byte if it follows.
+    #[cfg_attr(feature = "fast", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        self.next_token();
+        self.skip(byte)
+    }
+
+    /// Steps over this byte if it stands here.
+    #[cfg_attr(feature = "fast", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
+    pub(crate) fn skip(&mut self, byte: u8) -> bool {
+        let here = self.peek() == byte;
+        if here {
+            self.bump();
+        }
+        here
+    }
+
     /// Does something rare.
     ///
     /// On a copy: what is never lent can stay in registers, and nothing else is as quick.
     #[cfg(feature = "fast")]
     #[inline(always)]
-    fn apart<T>(&mut self, rare: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn apart<T>(&mut self, rare: impl FnOnce(&mut Self) -> T) -> T {
         let mut copy = self.clone();
         let result = rare(&mut copy);
         *self = copy;
@@ -104,7 +136,7 @@ impl<'a> Scanner<'a> {
 
     /// Does something rare.
     #[cfg(not(feature = "fast"))]
-    fn apart<T>(&mut self, rare: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn apart<T>(&mut self, rare: impl FnOnce(&mut Self) -> T) -> T {
         rare(self)
     }
 
@@ -120,6 +152,12 @@ impl<'a> Scanner<'a> {
             self.fault = Some(Fault { kind, at });
         }
         self.close();
+    }
+
+    /// Ends the scan for this reason, whatever else was met.
+    pub(crate) fn overrule(&mut self, kind: ErrorKind, at: usize) {
+        self.fault = None;
+        self.fail_at(kind, at);
     }
 
     /// Ends the scan.
@@ -166,15 +204,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Everything from here on.
+    #[cfg(feature = "fast")]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or(&[])
     }
 
     /// Steps over this byte.
     pub(crate) fn byte(&mut self, byte: u8) {
-        if self.peek() == byte {
-            self.bump();
-        } else {
+        if !self.skip(byte) {
             self.unexpected();
         }
     }

@@ -50,6 +50,21 @@ impl JobStatus {
         Self::Canceled,
     ];
 
+    /// The state with this number in [`JobStatus::ALL`]; a table would cost flash.
+    pub(crate) const fn nth(index: u8) -> Option<Self> {
+        match index {
+            0 => Some(Self::Queued),
+            1 => Some(Self::InProgress),
+            2 => Some(Self::Succeeded),
+            3 => Some(Self::Failed),
+            4 => Some(Self::TimedOut),
+            5 => Some(Self::Rejected),
+            6 => Some(Self::Removed),
+            7 => Some(Self::Canceled),
+            _ => None,
+        }
+    }
+
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -145,9 +160,7 @@ pub enum WireStatus {
 
 impl WireStatus {
     pub(crate) fn read(text: EscapedStr<'_>) -> Self {
-        let index = find_status(text);
-        let known = JobStatus::ALL.get(usize::from(index));
-        known.map_or(Self::Unknown, |status| Self::Known(*status))
+        JobStatus::nth(find_status(text)).map_or(Self::Unknown, Self::Known)
     }
 
     /// The state, when it is one of the eight.

@@ -16,27 +16,50 @@ const fn all(byte: u8) -> u64 {
 /// How many bytes of the word, the first of which is the lowest, come before one that ends the
 /// plain part of a JSON string: a quote, a backslash or a control character.
 pub(crate) const fn plain_len(word: u64) -> usize {
+    match ends(word) {
+        0 => LEN,
+        ends => place(ends),
+    }
+}
+
+/// The number of the first byte whose highest bit is set; there is one.
+pub(crate) const fn place(bits: u64) -> usize {
+    (bits.trailing_zeros() / u8::BITS) as usize
+}
+
+/// The highest bit of the first byte that ends the plain part of a JSON string, and maybe of
+/// others behind it.
+pub(crate) const fn ends(word: u64) -> u64 {
     // Where an ASCII byte is less than what is taken from it, its highest bit gets set. A borrow
     // can set one too many, but only above a place that is a hit itself.
     let quotes = (word ^ all(b'"')).wrapping_sub(ONES);
     let slashes = (word ^ all(b'\\')).wrapping_sub(ONES);
     let controls = word.wrapping_sub(all(b' '));
-    let ends = (quotes | slashes | controls) & !word & HIGH_BITS;
-    if ends == 0 {
-        return LEN;
-    }
-    (ends.trailing_zeros() / u8::BITS) as usize
+    (quotes | slashes | controls) & !word & HIGH_BITS
+}
+
+/// Whether all bytes of the word are ASCII that JSON and people print as it is: no control
+/// characters, quotes or backslashes.
+pub(crate) const fn is_plain_ascii(word: u64) -> bool {
+    // One more than the last control character, `DEL`, is not ASCII.
+    (word | word.wrapping_add(ONES)) & HIGH_BITS == 0 && ends(word) == 0
+}
+
+/// Whether all bytes of the word are decimal digits.
+pub(crate) const fn are_digits(word: u64) -> bool {
+    let digits = word ^ all(b'0');
+    // Every sum stays in its place: 0x7F + 0x76 is less than 256.
+    let sums = (digits & !HIGH_BITS).wrapping_add(all(0x80 - 10));
+    (sums | digits) & HIGH_BITS == 0
 }
 
 /// The number that eight decimal digits are, of which the lowest byte is the first; `None` if
 /// not all of them are digits.
 pub(crate) const fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ all(b'0');
-    // Every sum stays in its place: 0x7F + 0x76 is less than 256.
-    let sums = (digits & !HIGH_BITS).wrapping_add(all(0x80 - 10));
-    if (sums | digits) & HIGH_BITS != 0 {
+    if !are_digits(word) {
         return None;
     }
+    let digits = word ^ all(b'0');
     // Pairs, then fours, then all eight: each product puts ten (a hundred, ten thousand) times
     // the lower half and the upper half into the same place.
     let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;

@@ -18,6 +18,20 @@ pub(crate) const fn nth(words: &'static [&'static str], index: usize) -> &'stati
     ""
 }
 
+/// Whether both are the same bytes.
+#[cfg(feature = "fast")]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other
+}
+
+/// Whether both are the same bytes. One by one, because there may be no `memcmp` in the firmware
+/// otherwise.
+#[cfg(not(feature = "fast"))]
+#[inline(never)]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+}
+
 /// The inside of a JSON string, still escaped, borrowed from the message.
 ///
 /// Every value that this crate hands out has been checked: escapes are complete, surrogates come

@@ -65,26 +65,26 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    /// The names of members. The ones that come from the service stand first.
+    /// The names of members. The ones that come from the service stand first, by type.
     MEMBERS, find_member:
     "clientToken",
-    "timestamp",
-    "execution",
+    "status",
+    "code",
+    "message",
     "jobId",
     "thingName",
-    "status",
+    "execution",
+    "executionState",
     "statusDetails",
+    "jobs",
+    "versionNumber",
+    "executionNumber",
+    "approximateSecondsBeforeTimedOut",
+    "timestamp",
     "queuedAt",
     "startedAt",
     "lastUpdatedAt",
-    "approximateSecondsBeforeTimedOut",
-    "versionNumber",
-    "executionNumber",
     "jobDocument",
-    "executionState",
-    "code",
-    "message",
-    "jobs",
     "expectedVersion",
     "includeJobExecutionState",
     "includeJobDocument",
@@ -93,24 +93,36 @@ words! {
 
 /// The number of each member in [`MEMBERS`].
 pub(crate) mod member {
+    // Texts.
     pub(crate) const CLIENT_TOKEN: u8 = 0;
-    pub(crate) const TIMESTAMP: u8 = 1;
-    pub(crate) const EXECUTION: u8 = 2;
-    pub(crate) const JOB_ID: u8 = 3;
-    pub(crate) const THING_NAME: u8 = 4;
-    pub(crate) const STATUS: u8 = 5;
-    pub(crate) const STATUS_DETAILS: u8 = 6;
-    pub(crate) const QUEUED_AT: u8 = 7;
-    pub(crate) const STARTED_AT: u8 = 8;
-    pub(crate) const LAST_UPDATED_AT: u8 = 9;
-    pub(crate) const SECONDS_LEFT: u8 = 10;
-    pub(crate) const VERSION_NUMBER: u8 = 11;
-    pub(crate) const EXECUTION_NUMBER: u8 = 12;
-    pub(crate) const JOB_DOCUMENT: u8 = 13;
-    pub(crate) const EXECUTION_STATE: u8 = 14;
-    pub(crate) const CODE: u8 = 15;
-    pub(crate) const MESSAGE: u8 = 16;
-    pub(crate) const JOBS: u8 = 17;
+    pub(crate) const STATUS: u8 = 1;
+    pub(crate) const CODE: u8 = 2;
+    pub(crate) const MESSAGE: u8 = 3;
+    /// From here on texts that are identifiers.
+    pub(crate) const IDS: u8 = 4;
+    pub(crate) const JOB_ID: u8 = 4;
+    pub(crate) const THING_NAME: u8 = 5;
+    /// From here on objects.
+    pub(crate) const OBJECTS: u8 = 6;
+    pub(crate) const EXECUTION: u8 = 6;
+    pub(crate) const EXECUTION_STATE: u8 = 7;
+    pub(crate) const STATUS_DETAILS: u8 = 8;
+    pub(crate) const JOBS: u8 = 9;
+    /// From here on whole numbers.
+    pub(crate) const INTS: u8 = 10;
+    pub(crate) const VERSION_NUMBER: u8 = 10;
+    pub(crate) const EXECUTION_NUMBER: u8 = 11;
+    /// From here on anything: a strange hint or time never fails a message.
+    pub(crate) const ANY: u8 = 12;
+    pub(crate) const SECONDS_LEFT: u8 = 12;
+    /// From here on times.
+    pub(crate) const TIMES: u8 = 13;
+    pub(crate) const TIMESTAMP: u8 = 13;
+    pub(crate) const QUEUED_AT: u8 = 14;
+    pub(crate) const STARTED_AT: u8 = 15;
+    pub(crate) const LAST_UPDATED_AT: u8 = 16;
+    pub(crate) const JOB_DOCUMENT: u8 = 17;
+    // What only requests have.
     pub(crate) const EXPECTED_VERSION: u8 = 18;
     pub(crate) const INCLUDE_STATE: u8 = 19;
     pub(crate) const INCLUDE_DOCUMENT: u8 = 20;

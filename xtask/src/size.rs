@@ -18,11 +18,12 @@ use crate::{
 };
 
 /// The images, the one that does nothing first.
-const IMAGES: [&str; 10] = [
+const IMAGES: [&str; 11] = [
     "base",
     "topics",
     "decode_execution",
     "decode_all",
+    "decode_structs",
     "encode_all",
     "document",
     "proto_all",

@@ -4,7 +4,10 @@ use core::hint::black_box as seen;
 
 use jobs_proto::{
     ClientToken, ErrorCode, EscapedStr, JobId, JobStatus, ThingName, UpdateStatus, WireStatus,
-    decode::{self, DecodeError, ExecutionMessage, JobExecution, StatusDetails, Summaries},
+    decode::{
+        self, DecodeError, ExecutionMessage, JobExecution, Kind, Message, Number, StatusDetails,
+        Summaries, Text, Time,
+    },
     details::{self, Details, PackedDetails},
     document::Document,
     encode,
@@ -19,6 +22,7 @@ pub(crate) fn all(input: &[u8], text: &str) {
     documents(input, text);
     packing(input, text);
     messages(input);
+    lent(input);
     lists(input);
     answers(input, text);
     requests(input, text);
@@ -182,6 +186,39 @@ fn messages(input: &[u8]) {
             Err(error) => failed(&error),
         }
     }
+}
+
+/// The same messages in room that is lent.
+fn lent(input: &[u8]) {
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    let kinds = [
+        Kind::Execution,
+        Kind::Updated,
+        Kind::Rejected,
+        Kind::Notify,
+        Kind::Pending,
+    ];
+    for kind in seen(kinds) {
+        seen(message.read(kind, input)).ok();
+        said(&message);
+        while let Some(state) = seen(message.next_line()) {
+            seen(state);
+            said(&message);
+        }
+        message.rewind();
+    }
+}
+
+fn said(message: &Message<'_, '_>) {
+    seen((message.fault_at(), message.has_execution(), message.has_state()));
+    seen((message.job_id(), message.thing_name(), message.status()));
+    seen((message.code(), message.text(seen(Text::Message))));
+    seen((
+        message.time(seen(Time::Queued)),
+        message.number(seen(Number::Version)),
+    ));
+    seen((message.status_details(), message.job_document()));
 }
 
 fn lines(list: Summaries<'_>) {

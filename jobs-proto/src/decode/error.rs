@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::Salvage;
+use super::{Message, Number, Text, Time};
+use crate::{EpochSeconds, EscapedStr, JobId};
 
 /// What is wrong with a payload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -66,21 +67,35 @@ impl fmt::Display for DecodeError<'_> {
 
 impl core::error::Error for DecodeError<'_> {}
 
-impl From<crate::scan::Fault> for DecodeError<'_> {
-    fn from(fault: crate::scan::Fault) -> Self {
+impl<'a> DecodeError<'a> {
+    /// Of a message that was refused for this reason.
+    pub(super) fn of(kind: ErrorKind, message: &Message<'_, 'a>) -> Self {
         Self {
-            kind: fault.kind,
-            offset: fault.at,
-            salvage: None,
+            kind,
+            offset: message.fault_at(),
+            salvage: message.job_id().map(|job_id| Salvage {
+                job_id,
+                execution_number: message.number(Number::Execution),
+                queued_at: message.time(Time::Queued),
+                client_token: message.text(Text::ClientToken),
+            }),
         }
     }
 }
 
-/// A member is missing in the object that stands here, or in all of the message.
-pub(super) fn missing<'a>(offset: usize) -> DecodeError<'a> {
-    DecodeError {
-        kind: ErrorKind::MissingField,
-        offset,
-        salvage: None,
-    }
+/// Which job a broken message was about.
+///
+/// The members before the fault are read by the strict parser. When the job id is not among them,
+/// the rest is searched with brackets and strings as the only landmarks; it then counts only if
+/// it is there exactly once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Salvage<'a> {
+    /// The job.
+    pub job_id: JobId<'a>,
+    /// Which execution of the job, if it was readable.
+    pub execution_number: Option<i64>,
+    /// When the execution was queued, if it was readable.
+    pub queued_at: Option<EpochSeconds>,
+    /// The token of the request that this answers, if it was readable.
+    pub client_token: Option<EscapedStr<'a>>,
 }

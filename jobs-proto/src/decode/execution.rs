@@ -1,10 +1,6 @@
 //! The messages that carry one execution: `notify-next`, *describe* and *start-next*.
 
-use super::error::missing;
-use super::salvage::salvage;
-use super::{DecodeError, StatusDetails};
-use crate::found::{self, Found, Numbers, Set};
-use crate::words::member;
+use super::{DecodeError, Kind, Message, Number, StatusDetails, Text, Time};
 use crate::{EpochSeconds, EscapedStr, JobId, ThingName, WireStatus};
 
 /// A message about one execution, or about none.
@@ -46,22 +42,6 @@ pub struct JobExecution<'a> {
     pub job_document: Option<&'a [u8]>,
 }
 
-const OUTER: Set = found::set(&[member::CLIENT_TOKEN, member::TIMESTAMP, member::EXECUTION]);
-
-const INNER: Set = found::set(&[
-    member::JOB_ID,
-    member::THING_NAME,
-    member::STATUS,
-    member::STATUS_DETAILS,
-    member::QUEUED_AT,
-    member::STARTED_AT,
-    member::LAST_UPDATED_AT,
-    member::SECONDS_LEFT,
-    member::VERSION_NUMBER,
-    member::EXECUTION_NUMBER,
-    member::JOB_DOCUMENT,
-]);
-
 /// Reads the payload of `…/notify-next`.
 ///
 /// # Errors
@@ -90,45 +70,36 @@ pub fn start_next_accepted(payload: &[u8]) -> Result<ExecutionMessage<'_>, Decod
 }
 
 /// The three messages have one shape.
-///
-/// Each result is built in the place where it is returned: moving a whole one costs flash.
 #[cfg_attr(not(feature = "fast"), inline(never))]
 fn message(payload: &[u8]) -> Result<ExecutionMessage<'_>, DecodeError<'_>> {
-    let mut values = found::nothing!();
-    let mut found = Found::new(&mut values);
-    let fault = found.read_message(payload, OUTER, INNER);
-    if let Some(fault) = fault {
-        return Err(salvage(payload, &mut found, fault));
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    match message.read(Kind::Execution, payload) {
+        Ok(()) => Ok(ExecutionMessage {
+            client_token: message.text(Text::ClientToken),
+            timestamp: message.time(Time::Timestamp),
+            execution: JobExecution::of(&message),
+        }),
+        Err(kind) => Err(DecodeError::of(kind, &message)),
     }
-    if found.seen & INNER != 0 && !found.has(member::JOB_ID) {
-        return Err(missing(found.object_at));
-    }
-    Ok(ExecutionMessage {
-        client_token: found.text(member::CLIENT_TOKEN),
-        timestamp: found.timestamp(),
-        execution: execution(&found),
-    })
 }
 
-#[cfg_attr(not(feature = "fast"), inline(never))]
-fn execution<'a>(found: &Found<'_, 'a>) -> Option<JobExecution<'a>> {
-    // The guide calls the member "empty" when it means absent.
-    if found.seen & INNER == 0 {
-        return None;
+impl<'a> JobExecution<'a> {
+    fn of(message: &Message<'_, 'a>) -> Option<Self> {
+        let seconds = message.number(Number::SecondsLeft);
+        Some(Self {
+            job_id: message.job_id()?,
+            thing_name: message.thing_name(),
+            status: message.status(),
+            status_details: message.status_details(),
+            queued_at: message.time(Time::Queued),
+            started_at: message.time(Time::Started),
+            last_updated_at: message.time(Time::LastUpdated),
+            // A hint, so that a strange value is none.
+            approximate_seconds_before_timed_out: seconds.and_then(|left| left.try_into().ok()),
+            version_number: message.number(Number::Version),
+            execution_number: message.number(Number::Execution),
+            job_document: message.job_document(),
+        })
     }
-    let mut numbers = Numbers::NONE;
-    numbers.read(found);
-    Some(JobExecution {
-        approximate_seconds_before_timed_out: found.seconds(member::SECONDS_LEFT),
-        status: found.status(),
-        job_id: found.job(),
-        thing_name: found.thing(),
-        status_details: found.details(),
-        job_document: found.json(member::JOB_DOCUMENT),
-        queued_at: numbers.queued_at,
-        started_at: numbers.started_at,
-        last_updated_at: numbers.last_updated_at,
-        version_number: numbers.version_number,
-        execution_number: numbers.execution_number,
-    })
 }

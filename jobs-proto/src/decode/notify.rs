@@ -1,27 +1,20 @@
 //! `…/notify`: the lists of pending executions changed.
 
-use super::error::missing;
-use super::summary::Naming;
-use super::{DecodeError, Summaries};
-use crate::found::{self, Found, Set};
-use crate::words::member;
+use super::{DecodeError, Kind, Message, Summaries, Time};
 use crate::{EpochSeconds, JobStatus};
 
 /// The pending executions of this thing, or as many as fit
 /// ([`crate::limits::LIST_ENTRIES_MAX`]).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Notify<'a> {
     /// When the service sent the message.
     pub timestamp: Option<EpochSeconds>,
-    payload: &'a [u8],
-    /// Where the object with the lists stands.
-    jobs_at: usize,
+    lines: Summaries<'a>,
 }
 
 impl<'a> Notify<'a> {
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn lines(&self, wanted: Option<JobStatus>) -> Summaries<'a> {
-        Summaries::new(self.payload, self.jobs_at, Naming::Status, wanted)
+        self.lines.only(wanted)
     }
 
     /// The executions that were started.
@@ -52,21 +45,13 @@ impl<'a> Notify<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message, without salvage: no single job is meant.
 pub fn notify(payload: &[u8]) -> Result<Notify<'_>, DecodeError<'_>> {
-    const OUTER: Set = found::set(&[member::TIMESTAMP, member::JOBS]);
-    let mut values = found::nothing!();
-    let mut found = Found::new(&mut values);
-    let fault = found.read_message(payload, OUTER, 0);
-    let jobs_at = found.object_at;
-    if fault.is_none() && jobs_at == 0 {
-        return Err(missing(payload.len()));
-    }
-    let lists = || Summaries::new(payload, jobs_at, Naming::Status, None).fault();
-    match fault.or_else(lists) {
-        Some(fault) => Err(fault.into()),
-        None => Ok(Notify {
-            timestamp: found.timestamp(),
-            payload,
-            jobs_at,
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    match message.read(Kind::Notify, payload) {
+        Ok(()) => Ok(Notify {
+            timestamp: message.time(Time::Timestamp),
+            lines: Summaries::of(&message),
         }),
+        Err(kind) => Err(DecodeError::of(kind, &message)),
     }
 }

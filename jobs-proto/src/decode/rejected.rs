@@ -1,10 +1,6 @@
 //! `…/rejected`: the service refuses a request.
 
-use super::error::missing;
-use super::update::{STATE, state};
-use super::{DecodeError, ExecutionState};
-use crate::found::{self, Found, Set};
-use crate::words::member;
+use super::{DecodeError, ExecutionState, Kind, Message, Text, Time};
 use crate::{EpochSeconds, ErrorCode, EscapedStr};
 
 /// A request was refused.
@@ -28,26 +24,16 @@ pub struct Rejected<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message or has no `code`.
 pub fn rejected(payload: &[u8]) -> Result<Rejected<'_>, DecodeError<'_>> {
-    const OUTER: Set = found::set(&[
-        member::CLIENT_TOKEN,
-        member::TIMESTAMP,
-        member::EXECUTION_STATE,
-        member::CODE,
-        member::MESSAGE,
-    ]);
-    let mut values = found::nothing!();
-    let mut found = Found::new(&mut values);
-    if let Some(fault) = found.read_message(payload, OUTER, STATE) {
-        return Err(fault.into());
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    match message.read(Kind::Rejected, payload) {
+        Ok(()) => Ok(Rejected {
+            code: message.code(),
+            message: message.text(Text::Message),
+            client_token: message.text(Text::ClientToken),
+            timestamp: message.time(Time::Timestamp),
+            execution_state: ExecutionState::of(&message),
+        }),
+        Err(kind) => Err(DecodeError::of(kind, &message)),
     }
-    if !found.has(member::CODE) {
-        return Err(missing(payload.len()));
-    }
-    Ok(Rejected {
-        timestamp: found.timestamp(),
-        message: found.text(member::MESSAGE),
-        client_token: found.text(member::CLIENT_TOKEN),
-        code: found.code(),
-        execution_state: state(&found),
-    })
 }

@@ -3,125 +3,67 @@
 //! A job whose document cannot be read would stand at the head of the queue for ever if nobody
 //! answered it. To answer it takes its job id, and that stands outside of the document.
 
-use super::{DecodeError, ErrorKind};
-use crate::found::{self, Found, Numbers, Set, bounded};
+use super::shape::{self, SALVAGE, SALVAGED, Shape};
+use super::{ErrorKind, Message};
 use crate::scan::{Fault, Scanner};
-use crate::words::{self, member};
-use crate::{EpochSeconds, EscapedStr, JobId};
+use crate::words::member;
 
-/// Which job a broken message was about.
-///
-/// The members before the fault are read by the strict parser. When the job id is not among them,
-/// the rest is searched with brackets and strings as the only landmarks; it then counts only if
-/// it is there exactly once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Salvage<'a> {
-    /// The job.
-    pub job_id: JobId<'a>,
-    /// Which execution of the job, if it was readable.
-    pub execution_number: Option<i64>,
-    /// When the execution was queued, if it was readable.
-    pub queued_at: Option<EpochSeconds>,
-    /// The token of the request that this answers, if it was readable.
-    pub client_token: Option<EscapedStr<'a>>,
+impl Message<'_, '_> {
+    /// Makes the most of a message that is broken: what was read of it before the fault, or what
+    /// a second reading finds that steps over broken values.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn salvage(&mut self, shape: &Shape, fault: Fault) {
+        let mut keep = 0;
+        if shape.has_execution() {
+            let job = shape::bit(member::JOB_ID);
+            // A name that comes twice leaves a choice, and a guess could hit the wrong job.
+            if !self.has_met(job) && fault.kind != ErrorKind::DuplicateKey {
+                self.retain(0);
+                self.object_at = 0;
+                self.rewind();
+                self.object(&SALVAGE, true);
+            }
+            if self.has(job) {
+                keep = SALVAGED;
+            }
+        }
+        self.retain(keep);
+        self.object_at = 0;
+        self.scanner().overrule(fault.kind, fault.at);
+    }
 }
 
-/// Makes the most of a message that is broken: what was `found` of it before the fault.
+/// Steps over a value that may be broken, with brackets and strings as the only landmarks;
+/// returns it if it is sound.
 #[cold]
 #[inline(never)]
-pub(super) fn salvage<'a>(
-    payload: &'a [u8],
-    found: &mut Found<'_, 'a>,
-    fault: Fault,
-) -> DecodeError<'a> {
-    // A name that comes twice leaves a choice, and a guess could hit the wrong job.
-    let met = found.seen & found::bit(member::JOB_ID) != 0;
-    let sure = met || fault.kind == ErrorKind::DuplicateKey || search(bounded(payload), found);
-    if !sure || !found.has(member::JOB_ID) {
-        return fault.into();
+pub(super) fn value<'a>(scanner: &mut Scanner<'a>) -> &'a [u8] {
+    let (bytes, at) = (scanner.bytes(), scanner.at());
+    let value = scanner.value();
+    if scanner.is_sound() {
+        return value;
     }
-    let mut numbers = Numbers::NONE;
-    numbers.read(found);
-    DecodeError {
-        kind: fault.kind,
-        offset: fault.at,
-        salvage: Some(Salvage {
-            job_id: found.job(),
-            client_token: found.text(member::CLIENT_TOKEN),
-            execution_number: numbers.execution_number,
-            queued_at: numbers.queued_at,
-        }),
-    }
-}
-
-/// What [`search`] looks for in the message itself.
-const OUTSIDE: Set = found::set(&[member::CLIENT_TOKEN]);
-
-/// What it looks for in the execution.
-const INSIDE: Set = found::set(&[member::JOB_ID, member::QUEUED_AT, member::EXECUTION_NUMBER]);
-
-/// Looks for the members by brackets and strings alone; false if a name comes twice.
-fn search<'a>(bytes: &'a [u8], found: &mut Found<'_, 'a>) -> bool {
-    found.clear();
-    let mut scanner = Scanner::new(bytes, 0);
+    scanner.begin(bytes, at);
     let mut depth: u32 = 0;
-    let mut in_execution = false;
     loop {
-        match scanner.next_token() {
+        let byte = scanner.next_token();
+        match byte {
             b'{' | b'[' => depth = depth.wrapping_add(1),
-            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'}' | b']' | b',' if depth == 0 => return &[],
+            b'}' | b']' => depth = depth.wrapping_sub(1),
             b'"' => {
-                let Some(name) = loose_key(&mut scanner) else {
-                    continue;
-                };
-                let index = words::find_member(name);
-                let wanted = match depth {
-                    1 => {
-                        in_execution = index == member::EXECUTION;
-                        OUTSIDE
+                scanner.bump();
+                while !matches!(scanner.peek(), b'"') && !scanner.is_at_end() {
+                    if scanner.peek() == b'\\' {
+                        scanner.bump();
                     }
-                    2 if in_execution => INSIDE,
-                    _ => 0,
-                };
-                let bit = found::bit(index);
-                if wanted & bit == 0 {
-                    continue;
+                    scanner.bump();
                 }
-                let mut ahead = Scanner::new(bytes, scanner.at());
-                let value = ahead.value();
-                if value.is_empty() {
-                    continue;
-                }
-                scanner.go_to(ahead.at());
-                if found.seen & bit != 0 {
-                    return false;
-                }
-                found.take(index, value, 0);
-                continue;
             }
-            _ if scanner.is_at_end() => return true,
+            _ if scanner.is_at_end() => return &[],
             _ => {}
         }
         scanner.bump();
     }
-}
-
-/// Steps over a string, whatever it holds; returns its inside if a colon follows.
-fn loose_key<'a>(scanner: &mut Scanner<'a>) -> Option<EscapedStr<'a>> {
-    scanner.bump();
-    let start = scanner.at();
-    while !scanner.is_at_end() {
-        match scanner.peek() {
-            b'\\' => scanner.bump(),
-            b'"' => break,
-            _ => {}
-        }
-        scanner.bump();
-    }
-    let name = scanner.from(start);
-    scanner.bump();
-    (scanner.next_token() == b':').then(|| {
-        scanner.bump();
-        EscapedStr::new(name)
-    })
 }

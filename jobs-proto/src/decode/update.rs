@@ -1,8 +1,6 @@
 //! `…/update/accepted`, and the state that replies to updates can carry.
 
-use super::{DecodeError, StatusDetails};
-use crate::found::{self, Found, Set};
-use crate::words::member;
+use super::{DecodeError, Kind, Message, Number, StatusDetails, Text, Time};
 use crate::{EpochSeconds, EscapedStr, WireStatus};
 
 /// An update was accepted.
@@ -35,43 +33,25 @@ pub struct ExecutionState<'a> {
 ///
 /// [`DecodeError`] when the payload is no such message.
 pub fn update_accepted(payload: &[u8]) -> Result<UpdateAccepted<'_>, DecodeError<'_>> {
-    const OUTER: Set = found::set(&[
-        member::CLIENT_TOKEN,
-        member::TIMESTAMP,
-        member::EXECUTION_STATE,
-        member::JOB_DOCUMENT,
-    ]);
-    let mut values = found::nothing!();
-    let mut found = Found::new(&mut values);
-    if let Some(fault) = found.read_message(payload, OUTER, STATE) {
-        return Err(fault.into());
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    match message.read(Kind::Updated, payload) {
+        Ok(()) => Ok(UpdateAccepted {
+            client_token: message.text(Text::ClientToken),
+            timestamp: message.time(Time::Timestamp),
+            execution_state: ExecutionState::of(&message),
+            job_document: message.job_document(),
+        }),
+        Err(kind) => Err(DecodeError::of(kind, &message)),
     }
-    Ok(UpdateAccepted {
-        client_token: found.text(member::CLIENT_TOKEN),
-        timestamp: found.timestamp(),
-        job_document: found.json(member::JOB_DOCUMENT),
-        execution_state: state(&found),
-    })
 }
 
-/// The members of a state.
-pub(super) const STATE: Set = found::set(&[
-    member::STATUS,
-    member::STATUS_DETAILS,
-    member::VERSION_NUMBER,
-]);
-
-/// The state that a message has.
-#[cfg_attr(not(feature = "fast"), inline(never))]
-pub(super) fn state<'a>(found: &Found<'_, 'a>) -> Option<ExecutionState<'a>> {
-    if found.object_at == 0 {
-        return None;
+impl<'a> ExecutionState<'a> {
+    pub(super) fn of(message: &Message<'_, 'a>) -> Option<Self> {
+        message.has_state().then(|| Self {
+            status: message.status(),
+            status_details: message.status_details(),
+            version_number: message.number(Number::Version),
+        })
     }
-    let mut version_number = None;
-    found.int(member::VERSION_NUMBER, &mut version_number);
-    Some(ExecutionState {
-        version_number,
-        status: found.status(),
-        status_details: found.details(),
-    })
 }

@@ -12,8 +12,9 @@ pub use scrub::{Scrubbed, scrub};
 
 use core::fmt;
 
-use crate::id::{self, Alphabet};
-use crate::limits::{STATUS_DETAILS_KEY_LEN_MAX, STATUS_DETAILS_PAIRS_MAX};
+use crate::id::{self, Extra};
+use crate::limits::{STATUS_DETAILS_KEY_LEN_MAX, STATUS_DETAILS_PAIRS_MAX, THING_NAME_LEN_MAX};
+use crate::text::same;
 use crate::write::Writer;
 
 /// The `statusDetails` member of a request.
@@ -59,12 +60,19 @@ impl fmt::Display for DetailsError {
 
 impl core::error::Error for DetailsError {}
 
+// One rule for both.
+const _: () = assert!(STATUS_DETAILS_KEY_LEN_MAX == THING_NAME_LEN_MAX);
+
 pub(crate) fn check_key(key: &[u8]) -> Result<(), DetailsError> {
-    id::check(key, STATUS_DETAILS_KEY_LEN_MAX, Alphabet::Thing).map_err(|_| DetailsError::BadKey)
+    if id::is_valid(key, Extra::THING) {
+        Ok(())
+    } else {
+        Err(DetailsError::BadKey)
+    }
 }
 
 impl<'a> Details<'a> {
-    /// The pair with this number, as bytes of UTF-8.
+    /// The pair with this number, as bytes.
     #[inline(never)]
     fn pair(&self, index: usize) -> Option<(&'a [u8], &'a [u8])> {
         match self {
@@ -75,16 +83,20 @@ impl<'a> Details<'a> {
             }
             Self::Packed(packed) => {
                 let mut rest = packed.0;
-                let mut pair = packed::take(&mut rest);
-                for _ in 0..index {
-                    pair = packed::take(&mut rest);
+                let mut left = index;
+                loop {
+                    let pair = packed::take(&mut rest)?;
+                    if left == 0 {
+                        return Some(pair);
+                    }
+                    left = left.wrapping_sub(1);
                 }
-                pair
             }
         }
     }
 
-    /// Writes the object; nothing for [`Details::Unchanged`].
+    /// Writes the object; nothing for [`Details::Unchanged`]. A packed value ends where it is not
+    /// UTF-8.
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), DetailsError> {
         let mut separator = b'{';
         let mut index: usize = 0;
@@ -94,7 +106,7 @@ impl<'a> Details<'a> {
                 return Err(DetailsError::TooManyPairs);
             }
             for other in 0..index {
-                if self.pair(other).is_some_and(|(other, _)| other == key) {
+                if self.pair(other).is_some_and(|(other, _)| same(other, key)) {
                     return Err(DetailsError::DuplicateKey);
                 }
             }
@@ -106,7 +118,7 @@ impl<'a> Details<'a> {
             writer.bytes(b"\":\"");
             let before = writer.len();
             let mut left = Scrubbed::new(value);
-            while let Some(text) = left.step() {
+            while let Some(text) = left.run() {
                 // Scrubbing leaves nothing else that JSON escapes.
                 if matches!(text, b"\"" | b"\\") {
                     writer.byte(b'\\');

@@ -2,7 +2,6 @@
 
 use super::{DetailsError, check_key, scrub};
 use crate::limits::{STATUS_DETAILS_PAIRS_MAX, STATUS_DETAILS_VALUE_LEN_MAX};
-use crate::scan::{CLOSED, Scanner};
 
 /// Pairs of key and value in one run of bytes: for each the length of the key (one byte), the
 /// key, the length of the value (two bytes, low one first), the value.
@@ -189,21 +188,14 @@ impl<'a> Iterator for PackedIter<'a> {
     }
 }
 
-/// Takes the first pair off the bytes, if it is well-formed.
+/// Takes the first pair off the bytes, if it is well-formed but for its characters.
 pub(super) fn take<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (key_len, tail) = rest.split_first()?;
     let (key, tail) = tail.split_at_checked(usize::from(*key_len))?;
     let (value_len, tail) = tail.split_first_chunk()?;
     let (value, tail) = tail.split_at_checked(usize::from(u16::from_le_bytes(*value_len)))?;
     *rest = tail;
-    (is_utf8(key) && is_utf8(value)).then_some((key, value))
-}
-
-#[inline(never)]
-fn is_utf8(text: &[u8]) -> bool {
-    let mut scanner = Scanner::new(text, 0);
-    while scanner.plain_char() != CLOSED {}
-    scanner.is_sound()
+    Some((key, value))
 }
 
 impl core::iter::FusedIterator for PackedIter<'_> {}

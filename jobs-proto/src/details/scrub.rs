@@ -2,6 +2,8 @@
 
 use crate::limits::STATUS_DETAILS_VALUE_CHARS_MAX;
 use crate::scan::{CLOSED, Scanner};
+#[cfg(feature = "fast")]
+use crate::swar;
 
 /// Makes a text a legal value of `statusDetails`, if anything printable is in it.
 ///
@@ -50,6 +52,38 @@ impl<'a> Scrubbed<'a> {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(not(feature = "fast"))]
+impl<'a> Scrubbed<'a> {
+    /// The bytes of the next characters.
+    pub(super) fn run(&mut self) -> Option<&'a [u8]> {
+        self.step()
+    }
+}
+
+#[cfg(feature = "fast")]
+impl<'a> Scrubbed<'a> {
+    /// The bytes of the next characters: as many as need no look one by one.
+    pub(super) fn run(&mut self) -> Option<&'a [u8]> {
+        let text = self.scanner.rest();
+        let text = text.get(..self.left).unwrap_or(text);
+        let (words, _) = text.as_chunks();
+        let plain = |word: &&[u8; swar::LEN]| swar::is_plain_ascii(u64::from_le_bytes(**word));
+        let len = words
+            .iter()
+            .take_while(plain)
+            .count()
+            .wrapping_mul(swar::LEN);
+        if len == 0 {
+            return self.step();
+        }
+        // No more than what is left: the text was cut to that.
+        self.left = self.left.wrapping_sub(len);
+        let start = self.scanner.at();
+        self.scanner.go_to(start.wrapping_add(len));
+        Some(self.scanner.from(start))
     }
 }
 

@@ -33,7 +33,6 @@ impl Describe<'_> {
         let mut object = Object::new(out);
         object.int(member::EXECUTION_NUMBER, &self.execution_number);
         object.bool(member::INCLUDE_DOCUMENT, self.include_job_document);
-        object.token(self.client_token);
-        object.finish()
+        object.finish(0, self.client_token)
     }
 }

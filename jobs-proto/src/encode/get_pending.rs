@@ -21,8 +21,6 @@ impl GetPending<'_> {
     ///
     /// [`EncodeError::TooSmall`] with the exact length when `out` is too short.
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
-        let mut object = Object::new(out);
-        object.token(self.client_token);
-        object.finish()
+        Object::new(out).finish(0, self.client_token)
     }
 }

@@ -38,16 +38,17 @@ impl<'b> Object<'b> {
         }
     }
 
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn key(&mut self, member: u8) {
-        self.writer
-            .byte(if self.writer.len() == 0 { b'{' } else { b',' });
-        self.writer.byte(b'"');
-        self.writer.bytes(words::nth(MEMBERS, usize::from(member)));
-        self.writer.bytes(b"\":");
+        let writer = &mut self.writer;
+        writer.byte(if writer.len() == 0 { b'{' } else { b',' });
+        writer.byte(b'"');
+        writer.bytes(words::nth(MEMBERS, usize::from(member)));
+        writer.bytes(b"\":");
     }
 
     /// A text that needs no escaping.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn text(&mut self, member: u8, text: &[u8]) {
         self.key(member);
         self.writer.byte(b'"');
@@ -56,16 +57,11 @@ impl<'b> Object<'b> {
     }
 
     pub(super) fn status(&mut self, status: UpdateStatus) {
-        self.text(member::STATUS, words::nth(STATUSES, status as usize));
+        let name = words::nth(STATUSES, status as usize);
+        self.text(member::STATUS, name);
     }
 
-    pub(super) fn token(&mut self, token: Option<ClientToken<'_>>) {
-        if let Some(token) = token {
-            self.text(member::CLIENT_TOKEN, token.as_bytes());
-        }
-    }
-
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(super) fn int(&mut self, member: u8, value: &Option<i64>) {
         if let Some(value) = value {
             self.key(member);
@@ -73,19 +69,12 @@ impl<'b> Object<'b> {
         }
     }
 
-    /// A step timer in minutes: none if 0, removed if -1.
-    #[inline(never)]
-    pub(super) fn minutes(&mut self, minutes: i32) {
-        let minutes = (minutes != 0).then_some(i64::from(minutes));
-        self.int(member::STEP_TIMEOUT, &minutes);
-    }
-
-    #[inline(never)]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(super) fn bool(&mut self, member: u8, value: Option<bool>) {
         if let Some(value) = value {
+            let name: &[u8] = if value { b"true" } else { b"false" };
             self.key(member);
-            self.writer
-                .bytes(if value { &b"true"[..] } else { b"false" });
+            self.writer.bytes(name);
         }
     }
 
@@ -97,8 +86,20 @@ impl<'b> Object<'b> {
         }
     }
 
+    /// Writes what all requests end with: a step timer in minutes (none if 0, removed if -1) and
+    /// the token.
     #[inline(never)]
-    pub(super) fn finish(mut self) -> Result<&'b [u8], EncodeError> {
+    pub(super) fn finish(
+        mut self,
+        minutes: i32,
+        token: Option<ClientToken<'_>>,
+    ) -> Result<&'b [u8], EncodeError> {
+        if minutes != 0 {
+            self.int(member::STEP_TIMEOUT, &Some(i64::from(minutes)));
+        }
+        if let Some(token) = token {
+            self.text(member::CLIENT_TOKEN, token.as_bytes());
+        }
         if self.writer.len() == 0 {
             self.writer.byte(b'{');
         }

@@ -55,11 +55,7 @@ impl StartNext<'_> {
     pub fn encode<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut object = Object::new(out);
         object.details(&self.status_details);
-        object.minutes(
-            self.step_timeout_minutes
-                .map_or(0, |timeout| i32::from(timeout.0)),
-        );
-        object.token(self.client_token);
-        object.finish()
+        let minutes = self.step_timeout_minutes.map_or(0, StepMinutes::minutes);
+        object.finish(minutes.into(), self.client_token)
     }
 }

@@ -80,12 +80,11 @@ impl Update<'_> {
         let yes = |include: bool| include.then_some(true);
         object.bool(member::INCLUDE_STATE, yes(self.include_job_execution_state));
         object.bool(member::INCLUDE_DOCUMENT, yes(self.include_job_document));
-        object.minutes(match self.step_timeout_minutes {
+        let minutes = match self.step_timeout_minutes {
             None => 0,
             Some(StepTimeout::Cancel) => -1,
             Some(StepTimeout::Minutes(minutes)) => i32::from(minutes.minutes()),
-        });
-        object.token(self.client_token);
-        object.finish()
+        };
+        object.finish(minutes, self.client_token)
     }
 }

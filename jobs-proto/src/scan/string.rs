@@ -10,6 +10,16 @@ const ESCAPES: &[[u8; 2]] = &[
     *b"\"\"", *b"\\\\", *b"//", *b"b\x08", *b"f\x0C", *b"n\n", *b"r\r", *b"t\t",
 ];
 
+/// So many plain bytes at the beginning make a string long.
+#[cfg(feature = "fast")]
+const LONG: usize = 8 * swar::LEN;
+
+/// What the first half of a pair of UTF-16 begins with, above ten bits of its own.
+const HIGH_HALF: u32 = 0xD800 >> 10;
+
+/// The same of the second half.
+const LOW_HALF: u32 = 0xDC00 >> 10;
+
 impl<'a> Scanner<'a> {
     /// Steps over a string and returns its inside.
     #[cfg(not(feature = "fast"))]
@@ -36,6 +46,10 @@ impl<'a> Scanner<'a> {
                 let steps = swar::plain_len(word);
                 self.at = self.at.wrapping_add(steps);
                 if steps == swar::LEN {
+                    // Few strings are long, and what is quickest for them is not for the others.
+                    if self.at.wrapping_sub(start) == LONG {
+                        wide |= self.apart(Self::words);
+                    }
                     continue;
                 }
             }
@@ -72,6 +86,24 @@ impl<'a> Scanner<'a> {
         inside
     }
 
+    /// Steps over the words that are plain from end to end; returns all their bits.
+    #[cfg(feature = "fast")]
+    #[inline(never)]
+    fn words(&mut self) -> u64 {
+        let mut wide = 0;
+        let mut rest = self.rest();
+        while let Some((bytes, behind)) = rest.split_first_chunk() {
+            let word = u64::from_le_bytes(*bytes);
+            if swar::ends(word) != 0 {
+                break;
+            }
+            wide |= word;
+            rest = behind;
+        }
+        self.at = self.bytes.len().wrapping_sub(rest.len());
+        wide
+    }
+
     /// Steps over one character of a string and returns its code point, with escapes resolved;
     /// [`CLOSED`] before the closing quote and after a fault.
     pub(crate) fn char(&mut self) -> u32 {
@@ -103,13 +135,13 @@ impl<'a> Scanner<'a> {
         if code < 0x80 {
             return code;
         }
+        if !(0xC2..0xF5).contains(&code) {
+            return self.not_utf8(start);
+        }
         // How many bytes follow the first one.
-        let follow: u32 = match code {
-            0xC2..0xE0 => 1,
-            0xE0..0xF0 => 2,
-            0xF0..0xF5 => 3,
-            _ => return self.not_utf8(start),
-        };
+        let follow = 1_u32
+            .wrapping_add(u32::from(code >= 0xE0))
+            .wrapping_add(u32::from(code >= 0xF0));
         code &= 0x3F >> follow;
         let mut left = follow;
         while left > 0 {
@@ -122,12 +154,12 @@ impl<'a> Scanner<'a> {
             left = left.wrapping_sub(1);
         }
         // Two bytes encode at least 2^7, which the first one has seen to, three 2^11, four 2^16.
-        let long = code >> follow.wrapping_mul(5).wrapping_add(1) != 0;
-        if long && char::from_u32(code).is_some() {
-            code
-        } else {
-            self.not_utf8(start)
+        let short = code >> follow.wrapping_mul(5).wrapping_add(1) == 0;
+        // Half a pair of UTF-16 is no character, and the last one is U+10FFFF.
+        if short || code >> 11 == 0xD800 >> 11 || code >> 16 > 0x10 {
+            return self.not_utf8(start);
         }
+        code
     }
 
     /// Ends the scan because of the bytes from `start` to here.
@@ -163,23 +195,21 @@ impl<'a> Scanner<'a> {
 
     /// Steps over one or two units of UTF-16, from the digits of the first one on.
     fn utf16(&mut self) -> u32 {
-        let mut at = self.at;
         let mut code = self.hex4();
-        if code & !0x3FF == 0xD800 {
+        if code >> 10 == HIGH_HALF {
             self.byte(b'\\');
             self.byte(b'u');
-            at = self.at;
-            let low = self.hex4().wrapping_sub(0xDC00);
+            let low = self.hex4();
             // What is no second half leaves half a pair.
-            code = if low < 0x400 {
-                0x1_0000_u32.wrapping_add((code & 0x3FF) << 10) | low
+            code = if low >> 10 == LOW_HALF {
+                0x1_0000_u32.wrapping_add((code & 0x3FF) << 10 | low & 0x3FF)
             } else {
-                0xDC00
+                LOW_HALF << 10
             };
         }
         // Half a pair on its own is no character.
-        if code & !0x3FF == 0xDC00 {
-            self.fail_at(ErrorKind::Syntax, at);
+        if code >> 10 == LOW_HALF {
+            self.unexpected();
             return CLOSED;
         }
         code

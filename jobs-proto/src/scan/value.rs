@@ -3,6 +3,8 @@
 use super::Scanner;
 use crate::decode::ErrorKind;
 use crate::limits::DEPTH_MAX;
+#[cfg(feature = "fast")]
+use crate::swar;
 
 impl<'a> Scanner<'a> {
     /// Steps over these bytes.
@@ -16,20 +18,19 @@ impl<'a> Scanner<'a> {
     /// Steps over digits; at least one.
     #[cfg_attr(feature = "fast", inline(always))]
     fn digits(&mut self) {
-        if !self.peek().is_ascii_digit() {
-            self.unexpected();
+        let start = self.at;
+        #[cfg(feature = "fast")]
+        if let Some(bytes) = self.rest().first_chunk()
+            && swar::are_digits(u64::from_le_bytes(*bytes))
+        {
+            self.at = self.at.wrapping_add(swar::LEN);
         }
         while self.peek().is_ascii_digit() {
             self.bump();
         }
-    }
-
-    fn skip(&mut self, byte: u8) -> bool {
-        let here = self.peek() == byte;
-        if here {
-            self.bump();
+        if self.at == start {
+            self.unexpected();
         }
-        here
     }
 
     #[cfg_attr(feature = "fast", inline(always))]
@@ -45,8 +46,7 @@ impl<'a> Scanner<'a> {
         if self.skip(b'.') {
             self.digits();
         }
-        if self.peek() | 0x20 == b'e' {
-            self.bump();
+        if self.skip(b'e') || self.skip(b'E') {
             if !self.skip(b'+') {
                 self.skip(b'-');
             }
@@ -105,7 +105,7 @@ impl<'a> Scanner<'a> {
                     self.fail(ErrorKind::TooDeep);
                 }
                 depth = depth.wrapping_add(1);
-                objects = (objects << 1) | u32::from(byte == b'{');
+                objects = (objects << 1) | u32::from(byte >> 5 & 1);
                 self.bump();
                 if self.next_token() != closing(objects) {
                     self.key_in(objects);
@@ -119,17 +119,14 @@ impl<'a> Scanner<'a> {
                 if depth == 0 {
                     return;
                 }
-                let byte = self.next_token();
-                if byte == b',' {
-                    self.bump();
+                if self.take(b',') {
                     self.key_in(objects);
                     break;
                 }
-                if byte != closing(objects) {
+                if !self.skip(closing(objects)) {
                     self.unexpected();
                     return;
                 }
-                self.bump();
                 depth = depth.wrapping_sub(1);
                 objects >>= 1;
             }
@@ -144,7 +141,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The bracket that closes the innermost level.
+/// The bracket that closes the innermost level: brackets and braces differ in one bit.
 fn closing(objects: u32) -> u8 {
-    if objects & 1 == 1 { b'}' } else { b']' }
+    let [brace, ..] = (objects & 1).to_le_bytes();
+    b']' | brace << 5
 }

@@ -1,8 +1,7 @@
 //! Subscription filters.
 
-use super::path::{self, Ending};
-use crate::words::words;
-use crate::{JobId, ThingName, TooSmall};
+use super::path::{self, Api, Ending};
+use crate::{ThingName, TooSmall};
 
 /// A subscription filter for messages to one thing.
 ///
@@ -13,31 +12,19 @@ use crate::{JobId, ThingName, TooSmall};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Filter {
     /// `…/notify`
-    Notify,
+    Notify = Api::Notify as isize,
     /// `…/notify-next`
-    NotifyNext,
+    NotifyNext = Api::NotifyNext as isize,
     /// `…/$next/get/+`
-    DescribeNextReplies,
+    DescribeNextReplies = Api::DescribeNext as isize,
     /// `…/get/+`
-    GetPendingReplies,
+    GetPendingReplies = Api::GetPending as isize,
     /// `…/start-next/+`
-    StartNextReplies,
+    StartNextReplies = Api::StartNext as isize,
     /// `…/+/get/+`
-    DescribeReplies,
+    DescribeReplies = Api::Describe as isize,
     /// `…/+/update/+`
-    UpdateReplies,
-}
-
-words! {
-    /// What follows `jobs/`, in the order of [`Filter::ALL`].
-    NAMES:
-    "notify",
-    "notify-next",
-    "$next/get/+",
-    "get/+",
-    "start-next/+",
-    "+/get/+",
-    "+/update/+",
+    UpdateReplies = Api::Update as isize,
 }
 
 impl Filter {
@@ -70,14 +57,15 @@ impl Filter {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn write<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
-        path::write(
-            thing,
-            JobId::ABSENT,
-            NAMES,
-            *self as usize,
-            Ending::Plain,
-            out,
-        )
+        let replies = Self::DescribeNextReplies as usize;
+        let ending = if (*self as usize) < replies {
+            Ending::Plain
+        } else {
+            Ending::Any
+        };
+        let any_job = matches!(self, Self::DescribeReplies | Self::UpdateReplies);
+        let job: &[u8] = if any_job { b"+" } else { b"" };
+        path::write(thing, job, *self as usize, ending, out)
     }
 
     /// The exact length of the filter for `thing`, in bytes.

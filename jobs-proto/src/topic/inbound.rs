@@ -18,20 +18,20 @@ pub enum Reply {
 /// Replies come to the client that asked, whether or not it subscribed to them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum InboundTopic<'a> {
-    /// `…/get/…`
-    GetPending(Reply),
-    /// `…/start-next/…`
-    StartNext(Reply),
+    /// `…/notify`: the lists of pending executions changed.
+    Notify,
+    /// `…/notify-next`: the next execution is another one.
+    NotifyNext,
     /// `…/$next/get/…`: the reply never names the job in its topic.
     DescribeNext(Reply),
     /// `…/{jobId}/get/…`
     Describe(JobId<'a>, Reply),
     /// `…/{jobId}/update/…`
     Update(JobId<'a>, Reply),
-    /// `…/notify`: the lists of pending executions changed.
-    Notify,
-    /// `…/notify-next`: the next execution is another one.
-    NotifyNext,
+    /// `…/get/…`
+    GetPending(Reply),
+    /// `…/start-next/…`
+    StartNext(Reply),
 }
 
 impl<'a> InboundTopic<'a> {
@@ -60,20 +60,27 @@ impl<'a> InboundTopic<'a> {
     pub fn parse(topic: &'a str, thing: ThingName<'_>) -> Result<Self, TopicError> {
         let path = path::parse(topic, thing)?;
         let reply = match path.ending {
-            Ending::Accepted => Some(Reply::Accepted),
-            Ending::Rejected => Some(Reply::Rejected),
-            Ending::Plain => None,
+            Ending::Accepted => Reply::Accepted,
+            Ending::Rejected => Reply::Rejected,
+            Ending::Plain | Ending::Any => {
+                return match path.api {
+                    Api::Notify => Ok(Self::Notify),
+                    Api::NotifyNext => Ok(Self::NotifyNext),
+                    Api::DescribeNext
+                    | Api::GetPending
+                    | Api::StartNext
+                    | Api::Describe
+                    | Api::Update => Err(TopicError::WrongDirection),
+                };
+            }
         };
-        match (path.api, reply) {
-            (Api::Notify, None) => Ok(Self::Notify),
-            (Api::NotifyNext, None) => Ok(Self::NotifyNext),
-            (Api::GetPending, Some(reply)) => Ok(Self::GetPending(reply)),
-            (Api::StartNext, Some(reply)) => Ok(Self::StartNext(reply)),
-            (Api::DescribeNext, Some(reply)) => Ok(Self::DescribeNext(reply)),
-            (Api::Describe, Some(reply)) => Ok(Self::Describe(path.job, reply)),
-            (Api::Update, Some(reply)) => Ok(Self::Update(path.job, reply)),
-            (Api::Notify | Api::NotifyNext, Some(_)) => Err(TopicError::Malformed),
-            (_, None) => Err(TopicError::WrongDirection),
+        match path.api {
+            Api::DescribeNext => Ok(Self::DescribeNext(reply)),
+            Api::GetPending => Ok(Self::GetPending(reply)),
+            Api::StartNext => Ok(Self::StartNext(reply)),
+            Api::Describe => Ok(Self::Describe(path.job, reply)),
+            Api::Update => Ok(Self::Update(path.job, reply)),
+            Api::Notify | Api::NotifyNext => Err(TopicError::Malformed),
         }
     }
 

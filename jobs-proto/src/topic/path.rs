@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::scan::{END, Scanner};
+use crate::text::same;
 use crate::words::{self, Words, words};
 use crate::write::Writer;
 use crate::{JobId, ThingName, TooSmall};
@@ -39,33 +39,36 @@ impl core::error::Error for TopicError {}
 /// The API that a topic belongs to, in the order of [`NAMES`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Api {
-    GetPending,
-    StartNext,
-    /// Of the job in [`Path::job`].
-    Describe,
-    DescribeNext,
-    /// Of the job in [`Path::job`].
-    Update,
     Notify,
     NotifyNext,
+    DescribeNext,
+    /// Of the job in [`Path::job`].
+    Describe,
+    /// Of the job in [`Path::job`].
+    Update,
+    GetPending,
+    StartNext,
 }
 
 impl Api {
-    const ALL: [Self; 7] = [
-        Self::GetPending,
-        Self::StartNext,
-        Self::Describe,
-        Self::DescribeNext,
-        Self::Update,
-        Self::Notify,
-        Self::NotifyNext,
-    ];
+    /// The one with this number in [`NAMES`]; a table would cost flash.
+    const fn nth(index: usize) -> Option<Self> {
+        match index {
+            0 => Some(Self::Notify),
+            1 => Some(Self::NotifyNext),
+            2 => Some(Self::DescribeNext),
+            3 => Some(Self::Describe),
+            4 => Some(Self::Update),
+            5 => Some(Self::GetPending),
+            6 => Some(Self::StartNext),
+            _ => None,
+        }
+    }
 }
 
 words! {
-    /// What follows `jobs/`; a job stands before a slash.
-    NAMES:
-    "get", "start-next", "/get", "$next/get", "/update", "notify", "notify-next",
+    /// What follows `jobs/`; a job stands before a slash. The first that a topic ends with counts.
+    NAMES: "notify", "notify-next", "$next/get", "/get", "/update", "get", "start-next",
 }
 
 /// What comes last in a topic.
@@ -73,17 +76,27 @@ words! {
 pub(super) enum Ending {
     Accepted,
     Rejected,
+    /// Of a filter: both.
+    Any,
     /// A request, or a notification.
     Plain,
 }
 
 impl Ending {
-    /// In the order of [`ENDINGS`], where nothing comes last.
-    const ALL: [Self; 3] = [Self::Accepted, Self::Rejected, Self::Plain];
+    /// The one with this number in [`ENDINGS`].
+    const fn nth(index: usize) -> Self {
+        match index {
+            0 => Self::Accepted,
+            1 => Self::Rejected,
+            2 => Self::Any,
+            _ => Self::Plain,
+        }
+    }
 }
 
 words! {
-    ENDINGS: "/accepted", "/rejected",
+    /// In the order of [`Ending`], where nothing comes last.
+    ENDINGS: "/accepted", "/rejected", "/+",
 }
 
 /// What follows `jobs/` in a topic.
@@ -111,50 +124,56 @@ const JOBS: &[u8] = b"/jobs/";
 /// Parses what follows `jobs/` in a topic of `thing`.
 #[inline(never)]
 pub(super) fn parse<'a>(topic: &'a str, thing: ThingName<'_>) -> Result<Path<'a>, TopicError> {
-    let mut scanner = Scanner::new(topic.as_bytes(), 0);
-    scanner.word(PREFIX);
-    let start = scanner.at();
-    while !matches!(scanner.peek(), b'/' | END) {
-        scanner.bump();
-    }
-    let name = scanner.from(start);
-    scanner.word(JOBS);
-    if !scanner.is_sound() {
+    let topic = topic.as_bytes();
+    let rest = behind(PREFIX, topic).unwrap_or(&[]);
+    let name_len = rest.iter().position(|byte| *byte == b'/').unwrap_or(0);
+    let (name, rest) = rest.split_at_checked(name_len).unwrap_or((&[], &[]));
+    let Some(tail) = behind(JOBS, rest) else {
         return Err(TopicError::NotJobs);
-    }
-    if name != thing.as_bytes() {
+    };
+    if !same(name, thing.as_bytes()) {
         return Err(TopicError::OtherThing);
     }
-    let tail = scanner.rest();
-    let (ending, body) = strip(ENDINGS, tail, false);
-    let (api, job) = strip(NAMES, body, true);
-    match (Api::ALL.get(api), Ending::ALL.get(ending)) {
-        // Nobody answers a notification.
-        (Some(Api::Notify | Api::NotifyNext), Some(Ending::Accepted | Ending::Rejected))
-        | (None, _)
-        | (_, None) => Err(malformed(tail)),
-        (Some(api), Some(ending)) => Ok(Path::of(*api, JobId::checked(job), *ending)),
-    }
+    path(tail).ok_or_else(|| malformed(tail))
 }
 
-/// The number of the first word that ends the text, and what it leaves of it.
-///
-/// Behind the last word there is an empty one, with which every text ends. `whole` means that a
-/// word that begins with a slash has to leave a job id, and any other one nothing.
+/// What follows this beginning of a text.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+fn behind<'a>(start: &[u8], text: &'a [u8]) -> Option<&'a [u8]> {
+    let (begin, rest) = text.split_at_checked(start.len())?;
+    same(begin, start).then_some(rest)
+}
+
+/// Parses what follows `jobs/`.
+fn path(tail: &[u8]) -> Option<Path<'_>> {
+    let mut job = tail;
+    let ending = Ending::nth(strip(ENDINGS, &mut job));
+    let api = Api::nth(strip(NAMES, &mut job))?;
+    let fits = if matches!(api, Api::Describe | Api::Update) {
+        JobId::read(job).is_some()
+    } else {
+        job.is_empty()
+    };
+    // Nobody answers a notification.
+    let answered = !matches!(api, Api::Notify | Api::NotifyNext);
+    let ends = ending == Ending::Plain || (answered && ending != Ending::Any);
+    (fits && ends).then_some(Path::of(api, JobId::checked(job), ending))
+}
+
+/// Takes the first word off the text that it ends with; returns the number of the word, or how
+/// many there are.
 #[inline(never)]
-fn strip(words: Words, text: &[u8], whole: bool) -> (usize, &[u8]) {
+fn strip(words: Words, text: &mut &[u8]) -> usize {
     let mut index: usize = 0;
     loop {
+        // Behind the last word there is an empty one, with which every text ends.
         let word = words::nth(words, index);
-        if let Some(rest) = text.strip_suffix(word) {
-            let fits = match word {
-                _ if !whole => true,
-                [b'/', ..] => JobId::read(rest).is_some(),
-                _ => rest.is_empty(),
-            };
-            if fits || word.is_empty() {
-                return (index, rest);
-            }
+        let cut = text.len().wrapping_sub(word.len());
+        if let Some((rest, end)) = text.split_at_checked(cut)
+            && same(end, word)
+        {
+            *text = rest;
+            return index;
         }
         index = index.wrapping_add(1);
     }
@@ -162,27 +181,27 @@ fn strip(words: Words, text: &[u8], whole: bool) -> (usize, &[u8]) {
 
 /// The fault of a topic in which what follows `jobs/` means nothing.
 fn malformed(tail: &[u8]) -> TopicError {
-    let level = match tail.iter().position(|byte| *byte == b'/') {
-        Some(end) => tail.get(end.wrapping_add(1)..).unwrap_or(&[]),
-        None => {
-            let level = tail.strip_prefix(b"notify-").unwrap_or(&[]);
-            level.strip_prefix(b"next-").unwrap_or(level)
-        }
+    const NAMESPACE: &[u8] = b"namespace-";
+    /// With what stands before it.
+    const LEN: usize = 1 + NAMESPACE.len();
+    // A level of its own, or the end of `notify-` and `notify-next-`.
+    let begins = |part: &[u8]| match part {
+        [b'/' | b'-', name @ ..] => same(name, NAMESPACE),
+        _ => false,
     };
-    if level.starts_with(b"namespace-") {
+    if tail.windows(LEN).any(begins) {
         TopicError::Namespaced
     } else {
         TopicError::Malformed
     }
 }
 
-/// Writes a topic of `thing` that ends with a job, a word and another one.
+/// Writes a topic of `thing` that ends with a job, a word of [`NAMES`] and another one.
 #[inline(never)]
 pub(super) fn write<'b>(
     thing: ThingName<'_>,
-    job: JobId<'_>,
-    words: Words,
-    index: usize,
+    job: &[u8],
+    name: usize,
     ending: Ending,
     out: &'b mut [u8],
 ) -> Result<&'b [u8], TooSmall> {
@@ -190,8 +209,8 @@ pub(super) fn write<'b>(
     writer.bytes(PREFIX);
     writer.bytes(thing.as_bytes());
     writer.bytes(JOBS);
-    writer.bytes(job.as_bytes());
-    writer.bytes(words::nth(words, index));
+    writer.bytes(job);
+    writer.bytes(words::nth(NAMES, name));
     writer.bytes(words::nth(ENDINGS, ending as usize));
     writer.finish()
 }
@@ -203,7 +222,8 @@ impl Path<'_> {
         thing: ThingName<'_>,
         out: &'b mut [u8],
     ) -> Result<&'b [u8], TooSmall> {
-        write(thing, self.job, NAMES, self.api as usize, self.ending, out)
+        let (job, name) = (self.job.as_bytes(), self.api as usize);
+        write(thing, job, name, self.ending, out)
     }
 }
 

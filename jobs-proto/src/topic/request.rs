@@ -1,22 +1,22 @@
 //! Topics that a device publishes to.
 
-use super::path::{self, Api, Ending, Path};
+use super::path::{self, Api, Ending};
 use super::{InboundTopic, Reply, TopicError};
 use crate::{JobId, ThingName, TooSmall};
 
 /// A topic that a device publishes to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RequestTopic<'a> {
+    /// `…/$next/get`: DescribeJobExecution of the next one.
+    DescribeNext,
+    /// `…/{jobId}/get`: DescribeJobExecution.
+    Describe(JobId<'a>),
+    /// `…/{jobId}/update`: UpdateJobExecution.
+    Update(JobId<'a>),
     /// `…/get`: GetPendingJobExecutions.
     GetPending,
     /// `…/start-next`: StartNextPendingJobExecution.
     StartNext,
-    /// `…/{jobId}/get`: DescribeJobExecution.
-    Describe(JobId<'a>),
-    /// `…/$next/get`: DescribeJobExecution of the next one.
-    DescribeNext,
-    /// `…/{jobId}/update`: UpdateJobExecution.
-    Update(JobId<'a>),
 }
 
 impl<'a> RequestTopic<'a> {
@@ -38,7 +38,7 @@ impl<'a> RequestTopic<'a> {
     ///
     /// [`TooSmall`] with the exact length when `out` is too short.
     pub fn write<'b>(&self, thing: ThingName<'_>, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
-        self.path().write(thing, out)
+        path::write(thing, self.job(), self.api() as usize, Ending::Plain, out)
     }
 
     /// The exact length of the topic for `thing`, in bytes.
@@ -60,7 +60,8 @@ impl<'a> RequestTopic<'a> {
             (Api::Describe, Ending::Plain) => Ok(Self::Describe(path.job)),
             (Api::DescribeNext, Ending::Plain) => Ok(Self::DescribeNext),
             (Api::Update, Ending::Plain) => Ok(Self::Update(path.job)),
-            (Api::Notify | Api::NotifyNext, _) | (_, Ending::Accepted | Ending::Rejected) => {
+            (Api::Notify | Api::NotifyNext, _)
+            | (_, Ending::Accepted | Ending::Rejected | Ending::Any) => {
                 Err(TopicError::WrongDirection)
             }
         }
@@ -78,13 +79,21 @@ impl<'a> RequestTopic<'a> {
         }
     }
 
-    fn path(self) -> Path<'a> {
+    // Two small questions: one answer with both would be a table of jumps.
+    const fn api(&self) -> Api {
         match self {
-            Self::GetPending => Path::new(Api::GetPending, Ending::Plain),
-            Self::StartNext => Path::new(Api::StartNext, Ending::Plain),
-            Self::Describe(job) => Path::of(Api::Describe, job, Ending::Plain),
-            Self::DescribeNext => Path::new(Api::DescribeNext, Ending::Plain),
-            Self::Update(job) => Path::of(Api::Update, job, Ending::Plain),
+            Self::DescribeNext => Api::DescribeNext,
+            Self::Describe(_) => Api::Describe,
+            Self::Update(_) => Api::Update,
+            Self::GetPending => Api::GetPending,
+            Self::StartNext => Api::StartNext,
+        }
+    }
+
+    const fn job(&self) -> &'a [u8] {
+        match self {
+            Self::Describe(job) | Self::Update(job) => job.as_bytes(),
+            Self::DescribeNext | Self::GetPending | Self::StartNext => &[],
         }
     }
 }
