@@ -3,10 +3,11 @@
 use crate::{
     common::{Common, Link, LinkState},
     config::{Boot, Config},
-    output::{Completion, Origin, Receipt},
+    output::{Completion, Receipt},
     queue::Queue,
     record::{RecordError, Stored},
     slot::Slot,
+    slots::Slots,
     table::Phase,
     time::{Millis, Timer},
 };
@@ -33,7 +34,7 @@ pub const JOBS_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Agent<'c, const JOBS: usize = 1> {
     pub(crate) common: Common<'c>,
-    pub(crate) slots: [Slot; JOBS],
+    pub(crate) slots: Slots<JOBS>,
 }
 
 /// Which offer a decision is about.
@@ -71,7 +72,7 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         const { assert!(JOBS >= 1 && JOBS <= JOBS_MAX, "an agent has 1 to 32 slots") };
         Self {
             common: Common::new(config, boot),
-            slots: core::array::from_fn(|number| Slot::new(number_of(number))),
+            slots: Slots::new(),
         }
     }
 
@@ -81,13 +82,12 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
     /// [`RecordError`]: the bytes are no record. Erase them and go on: the service will offer
     /// the job again. A slot number beyond `JOBS` is [`RecordError::Field`]: keep such a record
     /// for a build with more slots, or erase it.
+    #[inline(never)]
     pub fn restore(&mut self, slot: u8, record: &[u8]) -> Result<(), RecordError> {
-        let record = Stored::read(record)?;
-        let place = self
-            .slots
-            .get_mut(usize::from(slot))
-            .ok_or(RecordError::Field)?;
-        place.restore(&record, self.common.boot.id, self.common.config);
+        let record = Stored::read(record);
+        let record = record.as_ref().map_err(|error| *error)?;
+        let place = self.slots.get_mut(slot).ok_or(RecordError::Field)?;
+        place.restore(record, &self.common.boot.id, self.common.config);
         if JOBS > 1 {
             self.supersede_earlier();
         }
@@ -97,14 +97,14 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
     /// Of two executions of one job the earlier is over, else the service had not made the later
     /// one: its record is what an erasure left behind.
     fn supersede_earlier(&mut self) {
-        for index in 0..JOBS {
+        for index in 0..number_of(JOBS) {
             let later = self.slots.get(index).is_some_and(|slot| {
-                let number = slot.header.execution_number();
-                number.is_some()
+                let number = slot.header.number();
+                number != 0
                     && self.slots.iter().any(|other| {
                         other.phase != Phase::Free
                             && other.id == slot.id
-                            && other.header.execution_number() > number
+                            && other.header.number() > number
                     })
             });
             if later && let Some(slot) = self.slots.get_mut(index) {
@@ -124,9 +124,7 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
         self.common.link.due.pass(passed);
         self.common.queue.pass(passed);
-        for slot in &mut self.slots {
-            slot.pass(passed);
-        }
+        self.slots.each(|slot| slot.pass(passed));
     }
 
     /// The connection is up. Subscribes anew whether or not the session was kept: a subscription
@@ -145,10 +143,10 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
     fn relink(&mut self, state: LinkState) {
         self.common.link = Link::new(state);
         self.common.queue.forget_request();
-        for slot in &mut self.slots {
+        self.slots.each(|slot| {
             slot.forget_request();
             slot.work.silence.interrupted();
-        }
+        });
     }
 
     /// An effect is done, or failed. A receipt that is not awaited changes nothing.
@@ -156,52 +154,50 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
         self.pass(now);
         let failed = completion == Completion::Failed;
         let sequence = receipt.sequence;
-        let number = match receipt.origin {
-            Origin::Subscription => return self.subscribed(sequence, failed),
-            Origin::Queue => return self.common.queue.sent(sequence, failed),
-            Origin::Storage(number) | Origin::Request(number) | Origin::Reset(number) => number,
-        };
-        let Some(slot) = self.slots.get_mut(usize::from(number)) else {
-            return;
-        };
-        match receipt.origin {
-            Origin::Storage(_) => self.common.stored(slot, sequence, failed),
-            Origin::Request(_) => slot.sent(sequence, failed),
-            Origin::Reset(_) if failed => self.common.reset_failed(slot, sequence),
-            Origin::Reset(_) | Origin::Subscription | Origin::Queue => {}
+        self.subscribed(sequence, failed);
+        let Self { common, slots } = self;
+        if failed {
+            common.queue.unsent(sequence);
         }
+        slots.each(|slot| {
+            common.stored(slot, sequence, failed);
+            if failed {
+                slot.unsent(sequence);
+                common.reset_failed(slot, sequence);
+            }
+        });
     }
 
     /// What `slot` is doing; `None` beyond `JOBS`.
     #[must_use]
     pub fn phase(&self, slot: u8) -> Option<Phase> {
-        self.slots.get(usize::from(slot)).map(|slot| slot.phase)
+        self.slots.get(slot).map(|slot| slot.phase)
     }
 
     /// Whether no slot holds a job or a record.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.slots
-            .iter()
             .all(|slot| slot.phase == Phase::Free && !slot.stored)
     }
 
     /// The slot that takes a new job: an empty one rather than one whose listed job nobody asks
     /// about before `due`; none while a reset is coming.
     pub(crate) fn place(&mut self, due: Timer) -> Option<(&mut Slot, &mut Queue)> {
-        let mut best = None;
-        let mut best_rank = Slot::TAKEN;
-        for slot in &mut self.slots {
-            if slot.wants_reset() {
-                return None;
-            }
+        let (mut best, mut best_rank) = (0, Slot::TAKEN);
+        let mut resetting = false;
+        self.slots.each(|slot| {
+            resetting |= slot.wants_reset();
             let rank = slot.rank(due);
             if rank < best_rank {
                 best_rank = rank;
-                best = Some(slot);
+                best = slot.number;
             }
+        });
+        if resetting || best_rank == Slot::TAKEN {
+            return None;
         }
-        best.map(|slot| (slot, &mut self.common.queue))
+        Some((self.slots.get_mut(best)?, &mut self.common.queue))
     }
 }
 

@@ -15,8 +15,9 @@ pub(crate) fn wait(backoff: Backoff, tries: u8, rng: &mut Rng) -> Timer {
     }
     let step = step.min(backoff.cap_ms).max(1);
     let half = step >> 1;
-    let drawn = rng.up_to(step.saturating_sub(half));
-    Timer::after(half.saturating_add(drawn))
+    // Both halves make up the step: nothing wraps.
+    let drawn = rng.up_to(step.wrapping_sub(half));
+    Timer::after(half.wrapping_add(drawn))
 }
 
 #[cfg(test)]

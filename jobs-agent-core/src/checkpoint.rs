@@ -45,10 +45,15 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointTooLong`] beyond [`BODY_LEN_MAX`] bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, CheckpointTooLong> {
+        Self::made(bytes, false)
+    }
+
+    /// One that was kept.
+    pub(crate) fn made(bytes: &[u8], needs_document: bool) -> Result<Self, CheckpointTooLong> {
         match Vec::from_slice(bytes) {
             Ok(bytes) => Ok(Self {
                 bytes,
-                needs_document: false,
+                needs_document,
             }),
             Err(_) => Err(CheckpointTooLong),
         }

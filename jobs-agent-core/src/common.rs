@@ -12,17 +12,19 @@ use crate::{
 };
 
 /// Everything of an agent but its slots.
+// In this order, as in a slot: what is reached most comes first, and what needs no value last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub(crate) struct Common<'c> {
+    /// The latest time that was brought: timers count down from here.
+    pub(crate) clock: Millis,
+    pub(crate) link: Link,
     pub(crate) config: &'c Config<'c>,
     /// Number of the last token, receipt and run: one counter, so that no two are alike.
     pub(crate) counter: u32,
-    pub(crate) link: Link,
-    pub(crate) queue: Queue,
     pub(crate) rng: Rng,
-    /// The latest time that was brought: timers count down from here.
-    pub(crate) clock: Millis,
     pub(crate) boot: Boot,
+    pub(crate) queue: Queue,
 }
 
 /// The connection, as far as it matters here.
@@ -61,13 +63,13 @@ impl Link {
 impl<'c> Common<'c> {
     pub(crate) fn new(config: &'c Config<'c>, boot: Boot) -> Self {
         Self {
+            clock: Millis(0),
+            link: Link::new(LinkState::Offline),
             config,
             counter: 0,
-            link: Link::new(LinkState::Offline),
-            queue: Queue::new(),
             rng: Rng::new(boot.entropy),
-            clock: Millis(0),
             boot,
+            queue: Queue::new(),
         }
     }
 
@@ -84,13 +86,7 @@ impl<'c> Common<'c> {
 
     /// The point in time at which `timer` is due.
     pub(crate) fn at(&self, timer: Timer) -> Option<Millis> {
-        let (at, known) = self.at_known(timer);
-        known.then_some(at)
-    }
-
-    /// The same, and whether it is ever.
-    pub(crate) fn at_known(&self, timer: Timer) -> (Millis, bool) {
-        (self.clock.plus(u64::from(timer.left_ms())), timer.is_set())
+        timer.after_now(self.clock)
     }
 
     /// Whether `echoed` is the token of request number `counter` of this process.

@@ -7,7 +7,7 @@ use crate::{
     common::{Common, LinkState},
     output::{RunId, Status},
     queue::{Queue, when},
-    slot::{Slot, Storage, Want, at},
+    slot::{Slot, Storage, Want, at, count},
     table::{Event, Phase},
     time::Timer,
 };
@@ -22,7 +22,7 @@ impl Common<'_> {
         let storage = core::mem::replace(&mut slot.storage, Storage::Idle);
         if failed {
             slot.timers[at::STORE] = self.backoff(slot.store_tries);
-            slot.store_tries = slot.store_tries.saturating_add(1);
+            count(&mut slot.store_tries);
             return;
         }
         slot.store_tries = 0;
@@ -41,7 +41,6 @@ impl Common<'_> {
     }
 
     /// The record that the phase of this slot waited for is durable.
-    #[inline(never)]
     fn persisted(&mut self, slot: &mut Slot) {
         let saving = slot.phase == Phase::Saving;
         if !slot.step(Event::Persisted) {
@@ -62,7 +61,7 @@ impl Common<'_> {
         }
         slot.work.resetting = false;
         slot.timers[at::RESET] = self.backoff(slot.store_tries);
-        slot.store_tries = slot.store_tries.saturating_add(1);
+        count(&mut slot.store_tries);
         // A device that cannot be reset must not hold the job for ever (P3).
         if slot.store_tries >= self.config.attempts_max.max(1) && slot.step(Event::ResetHopeless) {
             slot.conclude_with(Status::Failed, "gave up: the reset does not happen");
@@ -80,7 +79,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         let tries = link.tries;
         if failed {
             link.state = LinkState::Connected;
-            link.tries = tries.saturating_add(1);
+            count(&mut link.tries);
             self.common.link.due = self.common.backoff(tries);
             // Replies need no subscription: what is durable is reported, and the queue is asked.
             if tries > 0 {
@@ -92,7 +91,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         // What happened while we were away is told by nobody: ask.
         self.common.queue.timers[when::NEXT] = Timer::NOW;
         self.common.queue.tries = 0;
-        for slot in &mut self.slots {
+        self.slots.each(|slot| {
             // A postponed job keeps its time: a reconnection is no reason to ask again.
             if !matches!(slot.phase, Phase::Listed | Phase::Recovering) {
                 slot.timers[at::DUE] = Timer::NOW;
@@ -103,15 +102,15 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             if verify || slot.phase == Phase::Reporting {
                 slot.timers[at::VERIFY] = Timer::NOW;
             }
-        }
+        });
     }
 }
 
 // Success of a request says nothing yet: the reply counts. One that did not leave is overdue.
 
 impl Slot {
-    pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
-        if failed && self.work.request.is_some() && self.work.asked == sequence {
+    pub(crate) fn unsent(&mut self, sequence: u32) {
+        if self.work.request.is_some() && self.work.asked == sequence {
             self.timers[at::REPLY] = Timer::NOW;
             self.work.silence.unsent();
         }
@@ -119,8 +118,8 @@ impl Slot {
 }
 
 impl Queue {
-    pub(crate) fn sent(&mut self, sequence: u32, failed: bool) {
-        if failed && self.request.is_some() && self.asked == sequence {
+    pub(crate) fn unsent(&mut self, sequence: u32) {
+        if self.request.is_some() && self.asked == sequence {
             self.timers[when::REPLY] = Timer::NOW;
             self.silence.unsent();
         }

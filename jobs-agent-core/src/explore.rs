@@ -52,9 +52,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         common.link.sent = 0;
         common.queue.tries = 0;
         common.queue.asked = 0;
-        for slot in &mut view.slots {
-            slot.blank_names();
-        }
+        view.slots.each(Slot::blank_names);
         view
     }
 
@@ -77,9 +75,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     #[doc(hidden)]
     #[must_use]
     pub fn holds_run(&self, slot: u8, run: RunId) -> bool {
-        self.slots
-            .get(usize::from(slot))
-            .is_some_and(|held| held.run == run)
+        self.slots.get(slot).is_some_and(|held| held.run == run)
     }
 }
 

@@ -4,8 +4,9 @@
 //! conclusion.
 
 use jobs_proto::{
-    EscapedStr,
-    decode::{self, DecodeError, ExecutionMessage, Summaries},
+    JobStatus, WireStatus,
+    decode::{ErrorKind, Kind, Message, Number},
+    document::Document,
     topic::{InboundTopic, Reply, TopicError},
 };
 
@@ -51,15 +52,17 @@ pub enum Ignored {
     Irrelevant,
 }
 
-/// The token of a message about one execution, also of one that cannot be read.
-pub(crate) fn token_of<'b>(
-    message: &Result<ExecutionMessage<'b>, DecodeError<'b>>,
-) -> Option<EscapedStr<'b>> {
-    match message {
-        Ok(message) => message.client_token,
-        Err(error) => error.salvage.as_ref()?.client_token,
-    }
+/// The same without what an offer lends, which is put together in one place.
+#[derive(Clone, Copy)]
+pub(crate) enum Meaning {
+    /// To be planned by the slot of this number.
+    Offer(u8),
+    Taken,
+    Ignored(Ignored),
 }
+
+/// The offer's document when the message had none.
+const NO_DOCUMENT: &[u8] = b"{}";
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
     /// A message arrived. `payload` may be cut short by a small receive buffer: the job it
@@ -76,76 +79,110 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             Ok(topic) => topic,
             Err(error) => return Handled::Ignored(Ignored::Topic(error)),
         };
-        let outcome = match topic {
-            InboundTopic::Notify => self.notify(payload),
-            InboundTopic::GetPending(Reply::Accepted) => self.listed(payload),
-            InboundTopic::Update(job, Reply::Accepted) => self.updated(job, payload),
+        let mut room = [&[][..]; Message::ROOM];
+        let mut message = Message::new(&mut room);
+        match self.heard(topic, &mut message, payload) {
+            Meaning::Taken => Handled::Taken,
+            Meaning::Ignored(why) => Handled::Ignored(why),
+            Meaning::Offer(number) => match (self.slots.get(number), message.job_id()) {
+                (Some(slot), Some(job_id)) => Handled::Offer(
+                    Ticket {
+                        slot: number,
+                        generation: slot.generation,
+                    },
+                    Offer {
+                        job_id,
+                        execution_number: message.number(Number::Execution),
+                        status: message.status().known(),
+                        status_details: message.status_details(),
+                        document: Document(message.job_document().unwrap_or(NO_DOCUMENT)),
+                        resuming: slot.phase == Phase::Replanning,
+                    },
+                ),
+                (None, _) | (_, None) => Handled::Taken,
+            },
+        }
+    }
+
+    fn heard<'b>(
+        &mut self,
+        topic: InboundTopic<'b>,
+        message: &mut Message<'_, 'b>,
+        payload: &'b [u8],
+    ) -> Meaning {
+        let kind = match topic {
+            InboundTopic::Notify => Kind::Notify,
+            InboundTopic::GetPending(Reply::Accepted) => Kind::Pending,
+            InboundTopic::Update(_, Reply::Accepted) => Kind::Updated,
             InboundTopic::GetPending(Reply::Rejected)
-            | InboundTopic::DescribeNext(Reply::Rejected) => self.rejected(None, payload),
-            InboundTopic::Describe(job, Reply::Rejected)
-            | InboundTopic::Update(job, Reply::Rejected) => self.rejected(Some(job), payload),
+            | InboundTopic::DescribeNext(Reply::Rejected)
+            | InboundTopic::Describe(_, Reply::Rejected)
+            | InboundTopic::Update(_, Reply::Rejected) => Kind::Rejected,
             // This agent never starts a job unseen.
-            InboundTopic::StartNext(Reply::Accepted | Reply::Rejected) => Err(Ignored::Token),
-            // Three messages of one shape.
+            InboundTopic::StartNext(Reply::Accepted | Reply::Rejected) => {
+                return Meaning::Ignored(Ignored::Token);
+            }
             InboundTopic::NotifyNext
             | InboundTopic::DescribeNext(Reply::Accepted)
-            | InboundTopic::Describe(_, Reply::Accepted) => {
-                let message = decode::describe_accepted(payload);
-                return match topic {
-                    InboundTopic::NotifyNext => self.notify_next(&message),
-                    InboundTopic::Describe(job, _) => self.described(job, &message),
-                    InboundTopic::Notify
-                    | InboundTopic::GetPending(_)
-                    | InboundTopic::StartNext(_)
-                    | InboundTopic::Update(..)
-                    | InboundTopic::DescribeNext(_) => self.described_next(&message),
-                };
-            }
+            | InboundTopic::Describe(_, Reply::Accepted) => Kind::Execution,
         };
-        match outcome {
-            Ok(()) => Handled::Taken,
-            Err(why) => Handled::Ignored(why),
+        let fault = message.read(kind, payload).err();
+        match topic {
+            InboundTopic::Notify => self.notify(message, fault),
+            InboundTopic::NotifyNext => self.notify_next(message, fault),
+            InboundTopic::GetPending(Reply::Accepted) => self.listed(message, fault),
+            InboundTopic::DescribeNext(Reply::Accepted) => self.described_next(message, fault),
+            InboundTopic::Describe(job, Reply::Accepted) => self.described(job, message, fault),
+            InboundTopic::Update(job, Reply::Accepted) => self.updated(job, message),
+            InboundTopic::Describe(job, Reply::Rejected)
+            | InboundTopic::Update(job, Reply::Rejected) => {
+                self.rejected(Some(job), message, fault)
+            }
+            InboundTopic::GetPending(Reply::Rejected)
+            | InboundTopic::DescribeNext(Reply::Rejected)
+            | InboundTopic::StartNext(_) => self.rejected(None, message, fault),
         }
     }
 
-    #[inline(never)]
-    fn notify(&mut self, payload: &[u8]) -> Result<(), Ignored> {
-        let Ok(notify) = decode::notify(payload) else {
-            self.ask_soon();
-            return Err(Ignored::Unreadable);
-        };
+    fn notify(&mut self, message: &mut Message<'_, '_>, fault: Option<ErrorKind>) -> Meaning {
+        if fault.is_some() {
+            return self.ask_soon();
+        }
         self.common.queue.heard(self.common.config.resync_ms);
         let grace = Timer::after(self.common.config.list_grace_ms);
-        let on = self.seen(grace, notify.in_progress()) | self.seen(grace, notify.queued());
+        let on = self.seen(grace, message);
         // A running job that is not listed may be over; the list may also be old, or full. Ask.
-        self.verify_all_but(on);
-        Ok(())
+        self.verify_all_but(on)
     }
 
-    #[inline(never)]
-    fn listed(&mut self, payload: &[u8]) -> Result<(), Ignored> {
-        let Ok(list) = decode::get_pending_accepted(payload) else {
-            return Err(Ignored::Unreadable);
-        };
-        if !self.answers_queue(Ask::List, list.client_token) {
-            return Err(Ignored::Token);
+    fn listed(&mut self, message: &mut Message<'_, '_>, fault: Option<ErrorKind>) -> Meaning {
+        if fault.is_some() {
+            return Meaning::Ignored(Ignored::Unreadable);
         }
-        self.seen(Timer::NOW, list.in_progress());
-        self.seen(Timer::NOW, list.queued());
-        Ok(())
+        if !self.answers_queue(Ask::List, message) {
+            return Meaning::Ignored(Ignored::Token);
+        }
+        self.seen(Timer::NOW, message);
+        Meaning::Taken
     }
 
-    /// Jobs in a list: known, left, or taken note of in a free slot. Returns a bit for each slot
-    /// whose job is there.
+    /// Jobs in lists: known, left, or taken note of in a free slot; those in progress first.
+    /// Returns a bit for each slot whose job is there.
     #[inline(never)]
-    fn seen(&mut self, due: Timer, list: Summaries<'_>) -> u32 {
+    fn seen(&mut self, due: Timer, message: &mut Message<'_, '_>) -> u32 {
         let mut on = 0;
-        for line in list {
-            let key = JobKey::of_line(&line);
-            if let Some(slot) = self.holding(&key) {
-                on |= bit(slot);
-            } else if !self.common.queue.is_left(&key) {
-                self.list(due, &key);
+        for state in [JobStatus::InProgress, JobStatus::Queued] {
+            message.rewind();
+            while let Some(listed) = message.next_line() {
+                let Some(key) = JobKey::of(message).filter(|_| listed == WireStatus::Known(state))
+                else {
+                    continue;
+                };
+                if let Some(slot) = self.holding(&key) {
+                    on |= bit(slot);
+                } else if !self.common.queue.is_left(&key) {
+                    self.list(due, &key);
+                }
             }
         }
         on
@@ -173,46 +210,48 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// A notification was lost on us: the queue is asked before long.
-    pub(crate) fn ask_soon(&mut self) {
+    pub(crate) fn ask_soon(&mut self) -> Meaning {
         let soon = Timer::after(self.common.config.settle_ms);
         let queue = &mut self.common.queue;
         queue.timers[when::NEXT] = queue.timers[when::NEXT].min(soon);
+        Meaning::Ignored(Ignored::Unreadable)
     }
 
     /// Asks whether what was claimed is still on, but for the slots whose bit is set.
-    pub(crate) fn verify_all_but(&mut self, on: u32) {
-        for slot in &mut self.slots {
+    pub(crate) fn verify_all_but(&mut self, on: u32) -> Meaning {
+        self.slots.each(|slot| {
             if slot.is_claimed() && on & bit(slot) == 0 {
                 slot.verify_by(Timer::NOW);
             }
-        }
+        });
+        Meaning::Taken
     }
 
     /// The slot that holds this execution, in any phase but Free.
     pub(crate) fn holding(&mut self, key: &JobKey<'_>) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.holds(key))
+        self.slots.find(|slot| slot.holds(key).then_some(slot))
     }
 
     /// Whether an earlier execution of the same job is still held here: two of them never run
     /// beside each other. That there is a later one says that the earlier is over: its slot asks.
     pub(crate) fn follows_another(&mut self, then: Timer, key: &JobKey<'_>) -> bool {
-        let begun = |slot: &&mut Slot| {
+        let follows = self.slots.find(|slot| {
             let waiting = matches!(slot.phase, Phase::Free | Phase::Listed | Phase::Planning);
-            !waiting && slot.has_id(key.id) && !slot.holds(key)
-        };
-        let Some(slot) = self.slots.iter_mut().find(begun) else {
-            return false;
-        };
-        if slot.is_claimed() {
-            slot.verify_by(then);
-        }
-        true
+            if waiting || !slot.has_id(key.id) || slot.holds(key) {
+                return None;
+            }
+            if slot.is_claimed() {
+                slot.verify_by(then);
+            }
+            Some(())
+        });
+        follows.is_some()
     }
 
-    /// Whether `token` answers the question about the queue that is out; then it is no more.
-    pub(crate) fn answers_queue(&mut self, ask: Ask, token: Option<EscapedStr<'_>>) -> bool {
-        let queue = &self.common.queue;
-        let awaited = queue.request == Some(ask) && self.common.is_token(queue.asked, token);
+    /// Whether the message answers this question about the queue; then it is no more.
+    #[inline(never)]
+    pub(crate) fn answers_queue(&mut self, ask: Ask, message: &Message<'_, '_>) -> bool {
+        let awaited = self.common.awaits(message) == Some(ask);
         if awaited {
             let queue = &mut self.common.queue;
             queue.oriented |= ask == Ask::Next;

@@ -114,19 +114,21 @@ impl<const N: usize> Pairs<N> {
     /// One pair `progress`, a whole number of percent.
     #[must_use]
     pub fn percent(percent: u8) -> Self {
-        let mut digits = [b'0'; 3];
-        let mut rest = percent.min(100);
-        // By subtraction: a division is 400 bytes of flash on cores that have none.
-        for (unit, digit) in [100, 10, 1].into_iter().zip(&mut digits) {
-            while rest >= unit {
-                rest = rest.saturating_sub(unit);
-                *digit = digit.saturating_add(1);
+        // Bit by bit: a division is 400 bytes of flash on cores that have none.
+        let (mut tens, mut ones, mut weight) = (0, percent, 80);
+        while weight >= 10 {
+            tens <<= 1;
+            if ones >= weight {
+                ones = ones.wrapping_sub(weight);
+                tens |= 1;
             }
+            weight >>= 1;
         }
+        let digits = [b'0' | tens, b'0' | ones];
         let text = match &digits {
-            [b'0', b'0', one @ ..] => &one[..],
-            [b'0', two @ ..] => &two[..],
-            three => &three[..],
+            _ if percent >= 100 => b"100",
+            [b'0', one @ ..] => &one[..],
+            both => &both[..],
         };
         Self::new().with("progress", core::str::from_utf8(text).unwrap_or_default())
     }

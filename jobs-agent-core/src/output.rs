@@ -5,7 +5,7 @@ use jobs_proto::JobId;
 use crate::{
     checkpoint::Checkpoint,
     handler::{Attempt, OperationTag, StopReason},
-    time::Millis,
+    time::{Millis, Timer},
 };
 
 /// What the adapter does next. Ordered: perform each before asking for another, or keep the
@@ -115,23 +115,8 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "hand the receipt back in handle_done"]
 pub struct Receipt {
-    pub(crate) origin: Origin,
+    /// From the one counter of the agent: no two effects share it, so it says what it is for.
     pub(crate) sequence: u32,
-}
-
-/// What a receipt is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Origin {
-    /// A record of this slot.
-    Storage(u8),
-    /// A request of this slot.
-    Request(u8),
-    /// A request about the queue.
-    Queue,
-    /// The subscription.
-    Subscription,
-    /// The reset asked for by this slot.
-    Reset(u8),
 }
 
 /// How an effect went, for `handle_done`.
@@ -155,13 +140,13 @@ pub struct RunPermit<'s> {
     pub(crate) slot: u8,
     pub(crate) run: RunId,
     pub(crate) job_id: JobId<'s>,
-    /// And whether there is one: apart, the outputs are told apart by a byte and not by a word of
-    /// 64 bits.
-    pub(crate) execution: (i64, bool),
+    /// 0 if unknown.
+    pub(crate) execution: i64,
     pub(crate) tag: OperationTag,
     pub(crate) checkpoint: Option<Lent<'s>>,
     pub(crate) attempt: Attempt,
-    pub(crate) deadline: (Millis, bool),
+    /// So long from that point on.
+    pub(crate) deadline: (Millis, Timer),
 }
 
 /// A checkpoint in the scratch space.
@@ -206,8 +191,7 @@ impl<'s> RunPermit<'s> {
     /// The execution of the job, if the service named one.
     #[must_use]
     pub fn execution_number(&self) -> Option<i64> {
-        let (number, known) = self.execution;
-        known.then_some(number)
+        (self.execution != 0).then_some(self.execution)
     }
 
     /// The operation, to find the handler for a resume.
@@ -225,8 +209,8 @@ impl<'s> RunPermit<'s> {
     /// When the job times out, as far as the device knows.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
-        let (deadline, known) = self.deadline;
-        known.then_some(deadline)
+        let (clock, left) = self.deadline;
+        left.after_now(clock)
     }
 
     /// Gives up the permit for where to begin: a permit starts one run.
@@ -235,8 +219,7 @@ impl<'s> RunPermit<'s> {
         let Some(lent) = self.checkpoint else {
             return Start::Fresh;
         };
-        match Checkpoint::new(lent.bytes) {
-            Ok(checkpoint) if lent.needs_document => Start::Resume(checkpoint.with_document()),
+        match Checkpoint::made(lent.bytes, lent.needs_document) {
             Ok(checkpoint) => Start::Resume(checkpoint),
             // Lent from a slot, whose room is the same: never too long.
             Err(_) => Start::Fresh,

@@ -13,6 +13,7 @@ use crate::{
     output::{FILTERS_MAX, Output},
     queue::{Ask, when},
     record::RECORD_LEN_MAX,
+    request::Subject,
     slot::{RequestKind, Slot, Storage, Want, at},
     table::{Event, Phase},
     time::{Millis, Timer},
@@ -60,27 +61,27 @@ impl Default for Scratch {
     }
 }
 
-/// What is to be done next, before it is put into words.
-#[derive(Clone, Copy)]
-pub(crate) enum Act {
-    Wait(Timer),
-    Subscribe,
-    Ask(Ask),
-    /// In the slot of this index.
-    In(usize, Duty),
-}
-
-/// What is to be done next in a slot.
+/// What is to be done next in a slot, on the device itself.
 #[derive(Clone, Copy)]
 pub(crate) enum Duty {
     Run,
-    Stop(StopReason),
+    Stop,
     Saved,
     Ended,
     Persist,
     Erase,
     Reset,
-    Send(RequestKind),
+}
+
+/// What the other slots are at, as far as a duty has to wait for it. With one slot there are none.
+#[derive(Clone, Copy, Default)]
+struct Others {
+    /// A reset is wanted.
+    resetting: bool,
+    /// A write is under way, or about to be even though a reset is wanted.
+    storing: bool,
+    /// A handler is at work, or its last word is to be kept.
+    busy: bool,
 }
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
@@ -89,17 +90,60 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     pub fn poll<'s>(&mut self, now: Millis, scratch: &'s mut Scratch) -> Output<'s> {
         self.pass(now);
         self.expire();
-        let act = self.decide();
-        let Self { common, slots } = self;
-        match act {
-            Act::Wait(until) => Output::Wait(common.at(until)),
-            Act::Subscribe => common.put_filters(scratch),
-            Act::Ask(ask) => common.put_question(ask, scratch),
-            Act::In(index, duty) => match slots.get_mut(index) {
-                Some(slot) => common.put(slot, duty, scratch),
-                None => Output::Wait(None),
-            },
+        let mut wake = Timer::NEVER;
+        let mut all = Others::default();
+        if JOBS > 1 {
+            self.slots.each(|slot| all.learn(slot));
         }
+        let Self { common, slots } = self;
+        let local = slots.find(|slot| Some((slot.local_duty(all, &mut wake)?, slot)));
+        if let Some((duty, slot)) = local {
+            return common.put(slot, duty, scratch);
+        }
+        let link = &common.link;
+        if link.state != LinkState::Online {
+            if link.state == LinkState::Connected && link.due.is_due() {
+                return common.put_filters(scratch);
+            }
+            if link.state != LinkState::Offline {
+                wake = wake.min(link.due);
+            }
+            if link.state == LinkState::Offline || link.tries == 0 {
+                return Output::Wait(common.at(wake));
+            }
+            // The first SUBSCRIBE was refused or lost: the rest goes on beside the next ones.
+        }
+        self.poll_online(wake, scratch)
+    }
+
+    /// What is to be said to the service.
+    fn poll_online<'s>(&mut self, mut wake: Timer, scratch: &'s mut Scratch) -> Output<'s> {
+        let Self { common, slots } = self;
+        let asking = slots.find(|slot| {
+            // Never, if no reply is awaited.
+            wake = wake.min(slot.timers[at::REPLY]);
+            if slot.work.request.is_none() {
+                let (then, kind) = slot.wanted_request();
+                if then.is_due() {
+                    return Some(Subject::Slot(slot, kind));
+                }
+                wake = wake.min(then);
+            }
+            None
+        });
+        if let Some(subject) = asking {
+            return common.put_request(subject, scratch);
+        }
+        wake = wake.min(common.queue.timers[when::REPLY]);
+        // Without room for its answer there is no sense in the question.
+        if self.common.queue.request.is_none() && self.place(Timer::NOW).is_some() {
+            let (then, ask) = self.common.queue.due();
+            if then.is_due() {
+                return self.common.put_request(Subject::Queue(ask), scratch);
+            }
+            wake = wake.min(then);
+        }
+        Output::Wait(self.common.at(wake))
     }
 
     /// Requests whose reply is overdue, and decisions that were never given.
@@ -109,7 +153,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             self.subscribed(link.sent, true);
         }
         let Self { common, slots } = self;
-        for slot in slots {
+        slots.each(|slot| {
             if slot.work.resetting && slot.timers[at::RESET].is_due() {
                 common.reset_failed(slot, slot.storing);
             }
@@ -123,13 +167,12 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             {
                 if kind == RequestKind::Describe && slot.work.silence.unanswered() {
                     slot.forget_request();
-                    common.refuse_unread(slot, None, TOO_LARGE);
-                    continue;
+                    return common.refuse_unread(slot, None, TOO_LARGE);
                 }
                 let wait = common.backoff(slot.work.tries);
                 common.retry(slot, kind, wait);
             }
-        }
+        });
         if let Some(ask) = common.queue.request
             && common.queue.timers[when::REPLY].is_due()
         {
@@ -140,77 +183,19 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             common.queue.again(ask, wait);
         }
     }
+}
 
-    fn decide(&mut self) -> Act {
-        let (mut resetting, mut storing, mut others) = (false, false, false);
-        for slot in &self.slots {
-            resetting |= slot.wants_reset();
-            storing |= slot.is_storing();
-            others |= JOBS > 1 && slot.is_busy();
-        }
-        let mut wake = Timer::NEVER;
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(duty) = slot.local_duty(resetting, &mut wake) {
-                return Act::In(index, duty);
-            }
-            if slot.phase == Phase::Rebooting && !slot.work.resetting && !storing {
-                // Others get a while to end; a failed reset waits in any case.
-                let waits = others || slot.store_tries > 0;
-                if !waits || slot.timers[at::RESET].is_due() {
-                    return Act::In(index, Duty::Reset);
-                }
-                wake = wake.min(slot.timers[at::RESET]);
-            }
-            if slot.work.resetting {
-                wake = wake.min(slot.timers[at::RESET]);
-            }
-        }
-        let link = self.common.link;
-        match link.state {
-            LinkState::Offline => return Act::Wait(wake),
-            LinkState::Connected if link.due.is_due() => return Act::Subscribe,
-            LinkState::Connected | LinkState::Subscribing => {
-                wake = wake.min(link.due);
-                if link.tries == 0 {
-                    return Act::Wait(wake);
-                }
-                // The first SUBSCRIBE was refused or lost: the rest goes on beside the next ones.
-            }
-            LinkState::Online => {}
-        }
-        self.decide_online(wake)
-    }
-
-    fn decide_online(&mut self, mut wake: Timer) -> Act {
-        for (index, slot) in self.slots.iter().enumerate() {
-            // Never, if no reply is awaited.
-            wake = wake.min(slot.timers[at::REPLY]);
-            if slot.work.request.is_none()
-                && let Some((then, kind)) = slot.wanted_request()
-            {
-                if then.is_due() {
-                    return Act::In(index, Duty::Send(kind));
-                }
-                wake = wake.min(then);
-            }
-        }
-        wake = wake.min(self.common.queue.timers[when::REPLY]);
-        // Without room for its answer there is no sense in the question.
-        if self.common.queue.request.is_none() && self.place(Timer::NOW).is_some() {
-            let (then, ask) = self.common.queue.due();
-            if then.is_due() {
-                return Act::Ask(ask);
-            }
-            wake = wake.min(then);
-        }
-        Act::Wait(wake)
+impl Others {
+    fn learn(&mut self, slot: &Slot) {
+        self.resetting |= slot.wants_reset();
+        self.storing |= slot.is_storing();
+        self.busy |= slot.is_busy();
     }
 }
 
 impl Slot {
     /// What this slot wants done on the device itself; otherwise `wake` learns its next time.
-    #[inline(never)]
-    fn local_duty(&mut self, resetting: bool, wake: &mut Timer) -> Option<Duty> {
+    fn local_duty(&mut self, all: Others, wake: &mut Timer) -> Option<Duty> {
         if self.is_at_work() && self.timers[at::LIMIT].is_due() {
             self.timers[at::LIMIT] = Timer::NEVER;
             // Told to stop once.
@@ -222,10 +207,8 @@ impl Slot {
         if self.work.run_due {
             return Some(Duty::Run);
         }
-        if self.work.stop_due
-            && let Some(reason) = self.work.stop
-        {
-            return Some(Duty::Stop(reason));
+        if self.work.stop_due {
+            return Some(Duty::Stop);
         }
         if self.work.saved_due {
             return Some(Duty::Saved);
@@ -233,7 +216,7 @@ impl Slot {
         if self.work.ended.is_some() {
             return Some(Duty::Ended);
         }
-        if self.storage == Storage::Idle && self.wants_storage(resetting) {
+        if self.storage == Storage::Idle && self.wants_storage(all.resetting) {
             if self.timers[at::STORE].is_due() {
                 return Some(match self.want {
                     Want::Erase => Duty::Erase,
@@ -244,6 +227,15 @@ impl Slot {
         }
         if self.is_at_work() {
             *wake = (*wake).min(self.timers[at::LIMIT]);
+        }
+        let storing = self.storage != Storage::Idle || all.storing;
+        if self.work.resetting || self.phase == Phase::Rebooting && !storing {
+            // Others get a while to end; a failed reset waits in any case.
+            let waits = all.busy || self.store_tries > 0;
+            if !self.work.resetting && (!waits || self.timers[at::RESET].is_due()) {
+                return Some(Duty::Reset);
+            }
+            *wake = (*wake).min(self.timers[at::RESET]);
         }
         None
     }
@@ -270,16 +262,16 @@ impl Slot {
 
     /// The request that this slot wants sent, and from when on.
     #[inline(never)]
-    fn wanted_request(&self) -> Option<(Timer, RequestKind)> {
+    fn wanted_request(&self) -> (Timer, RequestKind) {
         let timers = &self.timers;
         match self.phase {
-            Phase::Listed | Phase::Recovering => Some((timers[at::DUE], RequestKind::Describe)),
-            Phase::Claiming => Some((timers[at::DUE], RequestKind::Start)),
-            Phase::Reporting if timers[at::VERIFY].is_set() => {
-                Some((timers[at::VERIFY], RequestKind::Verify))
+            Phase::Listed | Phase::Recovering => (timers[at::DUE], RequestKind::Describe),
+            Phase::Claiming => (timers[at::DUE], RequestKind::Start),
+            Phase::Reporting if !timers[at::VERIFY].is_set() => {
+                (timers[at::DUE], RequestKind::Outcome)
             }
-            Phase::Reporting => Some((timers[at::DUE], RequestKind::Outcome)),
-            Phase::Running | Phase::Saving if !self.work.instant => Some(self.watch_request()),
+            Phase::Reporting => (timers[at::VERIFY], RequestKind::Verify),
+            Phase::Running | Phase::Saving if !self.work.instant => self.watch_request(),
             Phase::Running
             | Phase::Saving
             | Phase::Free
@@ -289,7 +281,7 @@ impl Slot {
             | Phase::Closing
             | Phase::Parking
             | Phase::Rebooting
-            | Phase::Replanning => None,
+            | Phase::Replanning => (Timer::NEVER, RequestKind::Verify),
         }
     }
 

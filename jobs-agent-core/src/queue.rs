@@ -1,11 +1,13 @@
 //! What the agent knows of the thing's queue at the service, and when it asks about it.
 
+use heapless::Vec;
+
 use crate::{
     hash::{FNV_START, fnv1a},
-    job::JobKey,
+    job::{Execution, JobKey},
     silence::Silence,
-    slot::Slot,
-    time::Timer,
+    slot::{Slot, count},
+    time::{Timer, pass_all},
 };
 
 /// How many jobs left alone are remembered: one more than the service ever lists (15), so that a
@@ -31,9 +33,9 @@ pub(crate) struct Queue {
     /// Number in the token of the question that is out.
     pub(crate) asked: u32,
     pub(crate) timers: [Timer; 5],
-    /// Hashes of jobs left alone; the oldest is forgotten first. A collision (2^-32 a pair)
-    /// hides a job until the agent restarts or sixteen others are left.
-    left: [u32; LEFT_MAX],
+    /// Jobs left alone, by the hashes of their ids; the oldest is forgotten first. A collision
+    /// (2^-31 a pair) hides a job until the agent restarts or sixteen others are left.
+    left: Vec<(u32, Execution), LEFT_MAX, u8>,
 }
 
 /// The names of the times of the queue.
@@ -54,7 +56,7 @@ pub(crate) mod when {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
     /// `$next/get`: the head, with its document.
-    Next,
+    Next = 1,
     /// `get`: the list, without documents.
     List,
 }
@@ -77,45 +79,38 @@ impl Queue {
                 Timer::NEVER,
                 Timer::NEVER,
             ],
-            left: [0; LEFT_MAX],
+            left: Vec::new(),
         }
     }
 
     /// So many milliseconds have passed.
     pub(crate) fn pass(&mut self, ms: u32) {
-        for timer in &mut self.timers {
-            timer.pass(ms);
-        }
+        pass_all(&mut self.timers, ms);
     }
 
     /// The job of this slot is not asked about again.
     pub(crate) fn leave(&mut self, slot: &Slot) {
-        let Some(mut key) = slot.key() else {
-            return;
-        };
-        self.leave_key(&key);
-        if slot.work.listed_bare {
-            // Lists name it without time or number: known by its id alone then.
-            key.queued_at = 0;
-            self.leave_key(&key);
-            key.execution_number = None;
-            self.leave_key(&key);
-        }
-    }
-
-    fn leave_key(&mut self, key: &JobKey<'_>) {
-        if self.is_left(key) {
+        let execution = slot.header.execution();
+        let bare = slot.work.listed_bare || execution.is_unknown();
+        let left = (id_hash(slot.id.as_bytes()) | u32::from(bare), execution);
+        if self.left.push(left).is_ok() {
             return;
         }
         let place = usize::from(self.left_next).wrapping_rem(LEFT_MAX);
         if let Some(place) = self.left.get_mut(place) {
-            *place = left_hash(key);
+            *place = left;
         }
         self.left_next = self.left_next.wrapping_add(1);
     }
 
     pub(crate) fn is_left(&self, key: &JobKey<'_>) -> bool {
-        self.left.contains(&left_hash(key))
+        let hash = id_hash(key.id.as_bytes());
+        let told = key.execution();
+        self.left.iter().any(|(left, execution)| {
+            // By its id alone it is only known if lists never said more.
+            let named = *left == hash | 1 || *left == hash && !told.is_unknown();
+            named && execution.is(told)
+        })
     }
 
     /// A notification tells what the settling question would have asked.
@@ -170,7 +165,7 @@ impl Queue {
     /// The question has to be put again then.
     pub(crate) fn again(&mut self, ask: Ask, then: Timer) {
         self.forget_request();
-        self.tries = self.tries.saturating_add(1);
+        count(&mut self.tries);
         match ask {
             Ask::Next => self.timers[when::NEXT] = then,
             Ask::List => self.timers[when::LIST] = then,
@@ -178,10 +173,8 @@ impl Queue {
     }
 }
 
-/// Never zero, which marks an empty place.
-fn left_hash(key: &JobKey<'_>) -> u32 {
-    let mut hash = fnv1a(FNV_START, key.id.as_str().as_bytes());
-    hash = fnv1a(hash, &key.execution_number.unwrap_or(0).to_le_bytes());
-    hash = fnv1a(hash, &key.queued_at.to_le_bytes());
-    hash.max(1)
+/// The hash of a job id, with room in the lowest bit for [`Work::listed_bare`](crate::slot::Work).
+#[inline(never)]
+fn id_hash(id: &[u8]) -> u32 {
+    fnv1a(FNV_START, id) & !1
 }

@@ -26,10 +26,12 @@ use heapless::{String, Vec};
 use jobs_proto::limits::JOB_ID_LEN_MAX;
 
 use self::header::HEADER_LEN;
-pub(crate) use self::header::{Flag, Header, Number, Stored};
+pub(crate) use self::header::{Flag, Header, Number};
+pub(crate) use self::stored::Stored;
 use crate::{checkpoint::BODY_LEN_MAX, config::BootId, handler::OperationTag, output::Status};
 
 mod header;
+mod stored;
 
 /// Most bytes of a record; what a store must be able to keep per slot.
 pub const RECORD_LEN_MAX: usize = HEADER_LEN + JOB_ID_LEN_MAX + BODY_LEN_MAX + CRC_LEN;
@@ -122,11 +124,11 @@ impl Record {
         header.set_attempts(self.attempts);
         header.set(Number::RUNS, self.runs.into());
         header.set(Number::STEP_TIMEOUT, self.step_timeout_minutes.into());
-        header.set(Number::TAG, self.tag.0.into());
+        header.set(Number::TAG, self.tag.0);
         header.set_execution_number(self.execution_number);
-        header.set(Number::QUEUED_AT, self.queued_at);
-        header.set_boot(self.boot);
-        header.set(Number::TIME_LIMIT, self.time_limit_ms.into());
+        header.set_wide(Number::QUEUED_AT, self.queued_at);
+        header.set_boot(&self.boot);
+        header.set(Number::TIME_LIMIT, self.time_limit_ms);
         header.write(&self.job_id, &self.body, out)
     }
 
@@ -136,11 +138,12 @@ impl Record {
     /// [`RecordError`]: the bytes are no record, and nothing in them is believed.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let stored = Stored::read(bytes)?;
-        let header = stored.header();
+        let mut header = stored.header();
+        header.understand();
         Ok(Self {
-            kind: stored.kind,
+            kind: stored.kind().ok_or(RecordError::Field)?,
             // Both lengths were checked.
-            job_id: String::try_from(stored.id.as_str()).map_err(|_| RecordError::Field)?,
+            job_id: String::try_from(stored.id()).map_err(|_| RecordError::Field)?,
             execution_number: header.execution_number(),
             queued_at: header.wide(Number::QUEUED_AT),
             tag: header.tag(),
@@ -149,7 +152,7 @@ impl Record {
             attempts: header.attempts(),
             runs: header.short(Number::RUNS),
             step_timeout_minutes: header.short(Number::STEP_TIMEOUT),
-            time_limit_ms: header.low(Number::TIME_LIMIT),
+            time_limit_ms: header.get(Number::TIME_LIMIT),
             boot: header.boot(),
             body: Vec::from_slice(stored.body).map_err(|_| RecordError::Room)?,
         })

@@ -1,18 +1,21 @@
 //! Requests that the service refuses, and requests put again.
 
-use jobs_proto::{ErrorCode, JobId, JobStatus, Retry, decode};
+use jobs_proto::{
+    ErrorCode, JobId, JobStatus, Retry,
+    decode::{ErrorKind, Message},
+};
 
 use crate::{
     agent::Agent,
     backoff,
     common::Common,
     handler::StopReason,
-    inbound::Ignored,
+    inbound::{Ignored, Meaning},
     output::Ending,
     queue::when,
     reply::stop_reason,
     silence::Silence,
-    slot::{RequestKind, Slot, at},
+    slot::{RequestKind, Slot, at, count},
     table::{Event, Phase},
     time::Timer,
 };
@@ -27,46 +30,42 @@ const REFUSALS_MAX: u8 = 3;
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
     /// A request about this job, or about the queue, was refused.
-    #[inline(never)]
     pub(crate) fn rejected(
         &mut self,
         job: Option<JobId<'_>>,
-        payload: &[u8],
-    ) -> Result<(), Ignored> {
-        let Ok(rejected) = decode::rejected(payload) else {
-            return Err(Ignored::Unreadable);
-        };
+        message: &Message<'_, '_>,
+        fault: Option<ErrorKind>,
+    ) -> Meaning {
+        if fault.is_some() {
+            return Meaning::Ignored(Ignored::Unreadable);
+        }
         let Self { common, slots } = self;
-        let (code, token) = (rejected.code, rejected.client_token);
+        let code = message.code();
         let class = code.retry_class();
         let Some(job) = job else {
-            let Some(ask) = common.queue.request else {
-                return Err(Ignored::Token);
+            let Some(ask) = common.awaits(message) else {
+                return Meaning::Ignored(Ignored::Token);
             };
-            if !common.is_token(common.queue.asked, token) {
-                return Err(Ignored::Token);
-            }
             let wait = common.wait(class, common.queue.tries);
             // The service was in trouble, and may have been before.
             common.queue.silence = Silence::NONE;
             common.queue.again(ask, wait);
-            return Ok(());
+            return Meaning::Taken;
         };
-        let Some((slot, kind)) = common.answered(slots, job, token) else {
-            return Err(Ignored::Token);
+        let Some((slot, kind)) = common.answered(slots, job, message) else {
+            return Meaning::Ignored(Ignored::Token);
         };
         let wait = common.wait(class, slot.work.tries);
         slot.work.silence = Silence::NONE;
         match class {
             Retry::Over => {
-                let state = rejected.execution_state.as_ref();
-                let state = state.and_then(|state| state.status.known());
+                let state = message.status().known();
                 common.refused_over(slot, kind, code, state, wait);
             }
             Retry::Never => common.refused_for_good(slot, kind, wait),
             Retry::Backoff | Retry::Throttled => common.retry(slot, kind, wait),
         }
-        Ok(())
+        Meaning::Taken
     }
 }
 
@@ -80,7 +79,6 @@ impl Common<'_> {
     }
 
     /// The service says that the execution is over, or not there.
-    #[inline(never)]
     fn refused_over(
         &mut self,
         slot: &mut Slot,
@@ -90,7 +88,7 @@ impl Common<'_> {
         wait: Timer,
     ) {
         let gone = code == ErrorCode::ResourceNotFound;
-        slot.work.refusals = slot.work.refusals.saturating_add(1);
+        count(&mut slot.work.refusals);
         let may_lag = gone && matches!(kind, RequestKind::Describe | RequestKind::Verify);
         if may_lag && slot.work.refusals < DESCRIBE_TRIES_MAX {
             return self.retry(slot, kind, wait);
@@ -112,11 +110,10 @@ impl Common<'_> {
     }
 
     /// The same request would be refused again.
-    #[inline(never)]
     fn refused_for_good(&mut self, slot: &mut Slot, kind: RequestKind, wait: Timer) {
         let final_word = match kind {
             RequestKind::Outcome => {
-                slot.work.refusals = slot.work.refusals.saturating_add(1);
+                count(&mut slot.work.refusals);
                 // The details are the only part of a report that can be wrong.
                 slot.body.clear();
                 slot.work.refusals >= REFUSALS_MAX
@@ -137,7 +134,7 @@ impl Common<'_> {
     /// The request of this slot failed for now: again then.
     pub(crate) fn retry(&mut self, slot: &mut Slot, kind: RequestKind, then: Timer) {
         slot.forget_request();
-        slot.work.tries = slot.work.tries.saturating_add(1);
+        count(&mut slot.work.tries);
         let timers = &mut slot.timers;
         match kind {
             RequestKind::Describe | RequestKind::Start | RequestKind::Outcome => {

@@ -3,10 +3,11 @@
 //! A reply counts only by its token (P9): whatever else it says, one that is not awaited changes
 //! nothing.
 
+#[cfg(feature = "large-details")]
 use heapless::String;
 use jobs_proto::{
-    EscapedStr, JobId, JobStatus,
-    decode::{self, DecodeError, ExecutionMessage, JobExecution},
+    JobId, JobStatus,
+    decode::{ErrorKind, Message, Text},
 };
 
 use crate::{
@@ -14,12 +15,12 @@ use crate::{
     agent::Agent,
     common::Common,
     handler::StopReason,
-    inbound::{Handled, Ignored, token_of},
+    inbound::{Ignored, Meaning},
     job::JobKey,
-    outcome::REASON_LEN_MAX,
     output::Ending,
-    queue::when,
+    queue::{Ask, when},
     slot::{RequestKind, Slot, at},
+    slots::Slots,
     table::{Event, Phase},
     time::Timer,
 };
@@ -29,38 +30,33 @@ use crate::{
 const UNREADABLE_READS_MAX: u8 = 2;
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
-    #[inline(never)]
-    pub(crate) fn described<'b>(
+    pub(crate) fn described(
         &mut self,
         job: JobId<'_>,
-        message: &Result<ExecutionMessage<'b>, DecodeError<'b>>,
-    ) -> Handled<'b> {
+        message: &Message<'_, '_>,
+        fault: Option<ErrorKind>,
+    ) -> Meaning {
         let Self { common, slots } = self;
-        let Some((slot, kind)) = common.answered(slots, job, token_of(message)) else {
-            return Handled::Ignored(Ignored::Token);
+        let Some((slot, kind)) = common.answered(slots, job, message) else {
+            return Meaning::Ignored(Ignored::Token);
         };
-        match message {
-            Ok(message) if kind == RequestKind::Verify => slot.verified(message.execution.as_ref()),
-            Ok(message) => match &message.execution {
-                Some(execution) => return common.found(slot, execution),
-                None => slot.over(StopReason::Over, Ending::AlreadyOver),
-            },
-            Err(error) if kind == RequestKind::Describe => common.unreadable(slot, error),
+        match fault {
+            None if kind == RequestKind::Verify => slot.verified(message),
+            None if message.has_execution() => return common.found(slot, message),
+            None => slot.over(StopReason::Over, Ending::AlreadyOver),
+            Some(fault) if kind == RequestKind::Describe => {
+                common.unreadable(slot, message, fault);
+            }
             // Unreadable, but an answer about this execution: it is still there.
-            Err(_) => {}
+            Some(_) => {}
         }
-        Handled::Taken
+        Meaning::Taken
     }
 
-    #[inline(never)]
-    pub(crate) fn updated(&mut self, job: JobId<'_>, payload: &[u8]) -> Result<(), Ignored> {
-        let token = match decode::update_accepted(payload) {
-            Ok(message) => message.client_token,
-            Err(error) => error.salvage.and_then(|salvage| salvage.client_token),
-        };
+    pub(crate) fn updated(&mut self, job: JobId<'_>, message: &Message<'_, '_>) -> Meaning {
         let Self { common, slots } = self;
-        let Some((slot, kind)) = common.answered(slots, job, token) else {
-            return Err(Ignored::Token);
+        let Some((slot, kind)) = common.answered(slots, job, message) else {
+            return Meaning::Ignored(Ignored::Token);
         };
         match kind {
             RequestKind::Start => {
@@ -82,82 +78,86 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
             }
             RequestKind::Verify | RequestKind::Describe => {}
         }
-        Ok(())
+        Meaning::Taken
     }
 }
 
 impl Common<'_> {
-    /// The slot whose request `token` answers, and what it asked; then it is no more.
-    pub(crate) fn answered<'s>(
+    /// The question about the queue that the message answers.
+    #[inline(never)]
+    pub(crate) fn awaits(&self, message: &Message<'_, '_>) -> Option<Ask> {
+        let ask = self.queue.request?;
+        self.is_token(self.queue.asked, message.text(Text::ClientToken))
+            .then_some(ask)
+    }
+
+    /// The slot whose request the message answers, and what it asked; then it is no more.
+    #[inline(never)]
+    pub(crate) fn answered<'s, const JOBS: usize>(
         &self,
-        slots: &'s mut [Slot],
+        slots: &'s mut Slots<JOBS>,
         job: JobId<'_>,
-        token: Option<EscapedStr<'_>>,
+        message: &Message<'_, '_>,
     ) -> Option<(&'s mut Slot, RequestKind)> {
-        for slot in slots {
-            if let Some(kind) = slot.work.request
-                && slot.has_id(job)
-                && self.is_token(slot.work.asked, token)
-            {
-                slot.forget_request();
-                return Some((slot, kind));
+        let token = message.text(Text::ClientToken);
+        slots.find(|slot| {
+            let kind = slot.work.request?;
+            if !slot.has_id(job) || !self.is_token(slot.work.asked, token) {
+                return None;
             }
-        }
-        None
+            slot.forget_request();
+            Some((slot, kind))
+        })
     }
 
     /// The document asked for: of a listed job, or of one begun before a restart.
-    #[inline(never)]
-    fn found<'b>(&mut self, slot: &mut Slot, execution: &JobExecution<'b>) -> Handled<'b> {
-        let ours = slot.holds(&JobKey::of(execution));
-        let status = execution.status.known();
+    fn found(&mut self, slot: &mut Slot, message: &Message<'_, '_>) -> Meaning {
+        let status = message.status().known();
         let terminal = status.is_some_and(JobStatus::is_terminal);
         // What we began is IN_PROGRESS; QUEUED under the same name is another execution.
         let fresh = slot.phase == Phase::Recovering && status == Some(JobStatus::Queued);
-        if ours && !terminal && !fresh {
-            if slot.work.silence.asks_bare() && execution.job_document.is_none() {
+        if slot.is_told(message) && !terminal && !fresh {
+            if slot.work.silence.asks_bare() && message.job_document().is_none() {
                 slot.work.silence.answered_bare();
                 slot.timers[at::DUE] = Timer::NOW;
-                return Handled::Taken;
+                return Meaning::Taken;
             }
-            return slot.plan(execution, false);
+            return slot.plan(message, false);
         }
         // Over, or the id now belongs to another execution, which will be offered by itself.
         slot.over(StopReason::Over, Ending::AlreadyOver);
         self.queue.timers[when::SETTLE] = Timer::after(self.config.settle_ms);
-        Handled::Taken
+        Meaning::Taken
     }
 
     /// The document asked for cannot be read: asked for again, then refused or left.
-    #[inline(never)]
-    fn unreadable(&mut self, slot: &mut Slot, error: &DecodeError<'_>) {
+    fn unreadable(&mut self, slot: &mut Slot, message: &Message<'_, '_>, fault: ErrorKind) {
         let tries = slot.work.tries;
         if tries.saturating_add(1) < UNREADABLE_READS_MAX {
             let wait = self.backoff(tries);
             return self.retry(slot, RequestKind::Describe, wait);
         }
-        let number = error
-            .salvage
-            .as_ref()
-            .and_then(|found| found.execution_number);
-        let mut reason = String::<REASON_LEN_MAX, u16>::new();
-        // Both texts are short constants: they fit.
-        let _ = reason.push_str("job document unreadable: ");
-        let _ = reason.push_str(error.kind.as_str());
-        self.refuse_unread(slot, number, &reason);
+        let key = JobKey::of(message);
+        let reason = unreadable_reason(fault);
+        self.refuse_unread(slot, key.as_ref(), reason.as_ref());
     }
 
     /// The document cannot be had: the job is refused with a reason, or left alone where others
     /// may be able to read it.
     #[inline(never)]
-    pub(crate) fn refuse_unread(&mut self, slot: &mut Slot, number: Option<i64>, reason: &str) {
+    pub(crate) fn refuse_unread(
+        &mut self,
+        slot: &mut Slot,
+        key: Option<&JobKey<'_>>,
+        reason: &str,
+    ) {
         if self.config.unclaimed == Unclaimed::Leave && slot.phase == Phase::Listed {
             slot.close(Event::Refused, Ending::Left);
             self.queue.leave(slot);
             self.queue.timers[when::LIST] = Timer::NOW;
         } else if slot.step(Event::Document) {
-            if number.is_some() {
-                slot.header.set_execution_number(number);
+            if let Some(key) = key {
+                slot.learn(key);
             }
             slot.timers[at::STORE] = Timer::NOW;
             slot.decline(reason);
@@ -166,23 +166,51 @@ impl Common<'_> {
 }
 
 impl Slot {
+    /// Whether the message is about the execution held here.
+    fn is_told(&self, message: &Message<'_, '_>) -> bool {
+        JobKey::of(message).is_some_and(|key| self.holds(&key))
+    }
+
     /// Whether the execution that runs is still on at the service.
-    #[inline(never)]
-    fn verified(&mut self, execution: Option<&JobExecution<'_>>) {
-        let ours = execution.filter(|execution| self.holds(&JobKey::of(execution)));
-        let reason = match ours {
-            Some(execution) => {
-                let status = execution.status.known();
-                if !status.is_some_and(JobStatus::is_terminal) {
-                    self.work.tries = 0;
-                    self.work.refusals = 0;
-                    return self.time_out(execution);
-                }
-                stop_reason(status)
+    fn verified(&mut self, message: &Message<'_, '_>) {
+        let mut reason = StopReason::Removed;
+        if self.is_told(message) {
+            let status = message.status().known();
+            if !status.is_some_and(JobStatus::is_terminal) {
+                self.work.tries = 0;
+                self.work.refusals = 0;
+                return self.time_out(message);
             }
-            None => StopReason::Removed,
-        };
+            reason = stop_reason(status);
+        }
         self.over(reason, Ending::Stopped(reason));
+    }
+}
+
+/// Why a document could not be read, for people: on hosts with what exactly is wrong. Boards can do
+/// something about one fault only, and the other texts are 400 bytes of flash.
+#[cfg(feature = "large-details")]
+fn unreadable_reason(kind: ErrorKind) -> String<{ crate::REASON_LEN_MAX }> {
+    let mut reason = String::new();
+    // Both texts are short constants: they fit.
+    let _ = reason.push_str("job document unreadable: ");
+    let _ = reason.push_str(kind.as_str());
+    reason
+}
+
+/// See above.
+#[cfg(not(feature = "large-details"))]
+fn unreadable_reason(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Truncated => "job document unreadable: enlarge the receive buffer",
+        ErrorKind::Syntax
+        | ErrorKind::Utf8
+        | ErrorKind::TooDeep
+        | ErrorKind::TooLong
+        | ErrorKind::DuplicateKey
+        | ErrorKind::WrongType
+        | ErrorKind::MissingField
+        | ErrorKind::InvalidId => "job document unreadable",
     }
 }
 

@@ -12,16 +12,20 @@ use crate::{
 impl Slot {
     /// Takes up the job of a record.
     #[inline(never)]
-    pub(crate) fn restore(&mut self, record: &Stored<'_>, boot: BootId, config: &Config<'_>) {
+    pub(crate) fn restore(&mut self, record: &Stored<'_>, boot: &BootId, config: &Config<'_>) {
         self.leave_behind();
         // The record was read with this room in mind.
-        let _ = self.id.push_str(record.id.as_str());
+        let _ = self.id.push_str(record.id());
         let _ = self.body.extend_from_slice(record.body);
         self.header = record.header();
-        let other_boot = self.header.boot() != boot;
+        self.header.understand();
+        let other_boot = !self.header.is_of(boot);
         let used_up = self.runs() >= u32::from(config.runs_max.max(1));
         let exhausted = used_up || self.header.attempts() >= config.attempts_max.max(1);
-        let event = match record.kind {
+        let Some(kind) = record.kind() else {
+            return;
+        };
+        let event = match kind {
             RecordKind::Outcome(status) => {
                 self.work.outcome = Some(status);
                 Event::RestoredOutcome
@@ -62,7 +66,7 @@ impl Slot {
     /// Writes the record of the present phase, if it has one to write.
     pub(crate) fn encode_record<'o>(
         &mut self,
-        boot: BootId,
+        boot: &BootId,
         out: &'o mut [u8],
     ) -> Option<&'o [u8]> {
         let kind = match self.phase {

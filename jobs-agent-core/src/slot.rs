@@ -10,9 +10,9 @@
 use heapless::{String, Vec};
 use jobs_proto::{JobId, limits::JOB_ID_LEN_MAX};
 
-pub(crate) use self::parts::{RequestKind, Storage, Timers, Want, Work, at};
+pub(crate) use self::parts::{RequestKind, Storage, Timers, Want, Work, at, count};
 use crate::{
-    checkpoint::BODY_LEN_MAX,
+    checkpoint::{BODY_LEN_MAX, Checkpoint},
     handler::StopReason,
     job::JobKey,
     outcome::{PROGRESS_LEN_MAX, REASON_KEY, put_pair},
@@ -20,7 +20,7 @@ use crate::{
     record::{Flag, Header, Number},
     silence::Silence,
     table::{self, Event, Phase},
-    time::Timer,
+    time::{Timer, pass_all},
 };
 
 mod parts;
@@ -78,9 +78,7 @@ impl Slot {
 
     /// So many milliseconds have passed.
     pub(crate) fn pass(&mut self, ms: u32) {
-        for timer in &mut self.timers {
-            timer.pass(ms);
-        }
+        pass_all(&mut self.timers, ms);
     }
 
     /// Takes the transition that `event` means here; `false` if it means nothing.
@@ -124,8 +122,8 @@ impl Slot {
             self.store_tries = 0;
             if phase == Phase::Opening {
                 self.count_attempt();
-                let runs = u64::from(self.runs().saturating_add(1));
-                self.header.set(Number::RUNS, runs.min(u64::from(u16::MAX)));
+                let runs = self.runs().saturating_add(1);
+                self.header.set(Number::RUNS, runs.min(u16::MAX.into()));
             }
         }
         true
@@ -143,8 +141,18 @@ impl Slot {
         self.generation = self.generation.wrapping_add(1);
         // Same capacity as the longest job id.
         let _ = self.id.push_str(key.id.as_str());
-        self.header.set_execution_number(key.execution_number);
-        self.header.set(Number::QUEUED_AT, key.queued_at);
+        self.learn(key);
+    }
+
+    /// Notes which execution it is, as far as told.
+    #[inline(never)]
+    pub(crate) fn learn(&mut self, key: &JobKey<'_>) {
+        if key.number != 0 {
+            self.header.set_execution_number(Some(key.number));
+        }
+        if key.queued_at != 0 {
+            self.header.set_queued_at(key.queued_at);
+        }
     }
 
     /// Forgets the job, but neither its record nor its run.
@@ -221,7 +229,7 @@ impl Slot {
         work.stop_due = false;
         work.progress_pending = false;
         self.timers[at::REPORT] = Timer::NOW;
-        self.timers[at::LIMIT] = match self.header.low(Number::TIME_LIMIT) {
+        self.timers[at::LIMIT] = match self.header.get(Number::TIME_LIMIT) {
             0 => Timer::NEVER,
             ms => Timer::after(ms),
         };
@@ -235,7 +243,7 @@ impl Slot {
     /// The step timer was set at the service just now: it wants renewal at half its time.
     pub(crate) fn arm_renewal(&mut self) {
         const HALF_MINUTE_MS: u32 = 30_000;
-        self.timers[at::RENEW] = match self.header.low(Number::STEP_TIMEOUT) {
+        self.timers[at::RENEW] = match self.header.get(Number::STEP_TIMEOUT) {
             // Half of 65,535 minutes is less than the longest time, so it does not wrap.
             minutes if minutes > 0 && !self.work.instant => {
                 Timer::after(minutes.wrapping_mul(HALF_MINUTE_MS))
@@ -245,38 +253,35 @@ impl Slot {
     }
 
     /// Keeps a checkpoint, which Saving or Parking will make durable.
-    pub(crate) fn keep(&mut self, bytes: &[u8], needs_document: bool) {
+    pub(crate) fn keep(&mut self, checkpoint: &Checkpoint) {
         self.body.clear();
-        let _ = self.body.extend_from_slice(bytes);
+        // Same capacity as any checkpoint.
+        let _ = self.body.extend_from_slice(checkpoint.bytes());
         self.work.has_checkpoint = true;
-        self.header.mark(Flag::NEEDS_DOCUMENT, needs_document);
+        self.header
+            .mark(Flag::NEEDS_DOCUMENT, checkpoint.needs_document());
         // Progress was made: the budget of attempts starts again (the total does not).
         self.header.set_attempts(1);
     }
 
-    /// Whether this slot holds the execution, in any phase but Free.
+    /// Whether this slot holds the execution, in any phase but Free, as far as both tell.
     pub(crate) fn holds(&self, key: &JobKey<'_>) -> bool {
-        self.phase != Phase::Free && self.key().is_some_and(|ours| ours.is(key))
-    }
-
-    /// The execution; `None` in an empty slot.
-    #[inline(never)]
-    pub(crate) fn key(&self) -> Option<JobKey<'_>> {
-        Some(self.header.key(JobId::new(&self.id).ok()?))
+        self.phase != Phase::Free
+            && self.has_id(key.id)
+            && self.header.execution().is(key.execution())
     }
 
     pub(crate) fn has_id(&self, id: JobId<'_>) -> bool {
-        self.id.as_bytes() == id.as_str().as_bytes()
+        self.id.as_bytes() == id.as_bytes()
     }
 
     /// Runs in all (P3).
     pub(crate) fn runs(&self) -> u32 {
-        self.header.low(Number::RUNS)
+        self.header.get(Number::RUNS)
     }
 
     pub(crate) fn count_attempt(&mut self) {
-        let attempts = self.header.attempts().saturating_add(1);
-        self.header.set_attempts(attempts);
+        count(self.header.attempts_mut());
     }
 
     /// Whether a new job may be put here.
@@ -313,6 +318,7 @@ impl Slot {
     }
 
     /// Whether the handler is at work in a way that the service knows of.
+    #[inline(never)]
     pub(crate) fn is_watched(&self) -> bool {
         self.is_at_work() && !self.work.instant
     }

@@ -120,23 +120,23 @@ const PHASES: [Phase; 14] = [
     Phase::Replanning,
 ];
 
-/// All events, by their numbers.
+/// All events, those of a job that goes well first: they are looked for in this order.
 const EVENTS: [Event; 22] = [
-    Event::Seen,
     Event::Document,
     Event::Accepted,
+    Event::Confirmed,
+    Event::Persisted,
+    Event::OutcomeGiven,
+    Event::Answered,
+    Event::CheckpointAsked,
+    Event::Over,
+    Event::Seen,
     Event::AcceptedInstant,
     Event::Declined,
     Event::Left,
     Event::Postponed,
-    Event::Confirmed,
-    Event::Persisted,
-    Event::CheckpointAsked,
-    Event::OutcomeGiven,
     Event::RebootAsked,
     Event::Aborted,
-    Event::Over,
-    Event::Answered,
     Event::Refused,
     Event::ResetHopeless,
     Event::RestoredWork,

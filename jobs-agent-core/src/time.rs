@@ -56,8 +56,15 @@ impl Timer {
     }
 
     /// Milliseconds left, if it is not never.
+    #[cfg(test)]
     pub(crate) const fn left_ms(self) -> u32 {
         self.0
+    }
+
+    /// The point in time at which this is due, if it is `now`.
+    #[inline(never)]
+    pub(crate) fn after_now(self, now: Millis) -> Option<Millis> {
+        self.is_set().then(|| now.plus(self.0.into()))
     }
 
     /// A millisecond later; never stays never.
@@ -70,5 +77,13 @@ impl Timer {
         if self.is_set() {
             self.0 = self.0.saturating_sub(ms);
         }
+    }
+}
+
+/// So many milliseconds have passed for all of these.
+#[inline(never)]
+pub(crate) fn pass_all(timers: &mut [Timer], ms: u32) {
+    for timer in timers {
+        timer.pass(ms);
     }
 }

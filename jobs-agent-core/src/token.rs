@@ -17,6 +17,13 @@ pub(crate) type Token = String<TOKEN_LEN, u16>;
 /// The text of token number `counter` of the process with this entropy.
 pub(crate) fn text(entropy: u64, counter: u32) -> Token {
     let mut text = Token::new();
+    write(&mut text, entropy, counter);
+    text
+}
+
+// In the caller's place, so that it is not moved.
+#[inline(never)]
+fn write(text: &mut Token, entropy: u64, counter: u32) {
     let mut bits = entropy;
     // Capacity holds all characters; a push cannot fail.
     while text.push(digit(bits)).is_ok() {
@@ -26,7 +33,6 @@ pub(crate) fn text(entropy: u64, counter: u32) -> Token {
             bits = u64::from(counter) << u32::BITS;
         }
     }
-    text
 }
 
 /// Whether `echoed` is token number `counter` of the process with this entropy.

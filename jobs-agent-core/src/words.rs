@@ -19,15 +19,6 @@ use crate::{
 /// the agent ask at the speed of the network.
 const POSTPONE_MIN_MS: u32 = 1_000;
 
-/// How a run ended, as far as its slot needs to know.
-enum LastWord<'w> {
-    /// With these packed details.
-    Ended(Status, &'w [u8]),
-    /// Without an outcome, for this reason.
-    Aborted(&'w str),
-    Reboot(&'w Checkpoint),
-}
-
 impl<const JOBS: usize> Agent<'_, JOBS> {
     /// The decision on an offer. A ticket that is not awaited changes nothing.
     pub fn handle_plan(
@@ -37,7 +28,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         verdict: Result<(OperationTag, RunPolicy), Refusal>,
     ) {
         self.pass(now);
-        let Some(slot) = self.slots.get_mut(usize::from(ticket.slot)) else {
+        let Some(slot) = self.slots.get_mut(ticket.slot) else {
             return;
         };
         if !matches!(slot.phase, Phase::Planning | Phase::Replanning)
@@ -72,15 +63,14 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
         run: RunId,
         checkpoint: &Checkpoint,
     ) -> Result<(), Stale> {
-        self.pass(now);
-        let slot = self.running(slot, run).ok_or(Stale)?;
+        let slot = self.running(now, slot, run).ok_or(Stale)?;
         // The first write may be durable already; a checkpoint is never kept for an
         // instantaneous run, which has no record and needs none.
         if slot.work.instant {
             slot.work.saved_due = true;
         } else if slot.step(Event::CheckpointAsked) {
-            slot.keep(checkpoint.bytes(), checkpoint.needs_document());
             slot.timers[at::STORE] = Timer::NOW;
+            slot.keep(checkpoint);
         } else {
             return Err(Stale);
         }
@@ -89,7 +79,8 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     /// The handler reports progress: kept until it may be sent, newer replaces older (P7).
     pub fn handle_progress(&mut self, slot: u8, run: RunId, progress: &Progress) {
-        if let Some(slot) = self.running(slot, run)
+        let now = self.common.clock;
+        if let Some(slot) = self.running(now, slot, run)
             && slot.is_watched()
         {
             slot.progress.clear();
@@ -100,56 +91,58 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// The handler returned. Its outcome is made durable and then reported (P2).
+    #[inline(never)]
     pub fn handle_outcome(&mut self, now: Millis, slot: u8, run: RunId, outcome: &Outcome) {
-        let word = match outcome {
-            Outcome::Succeeded(details) => LastWord::Ended(Status::Succeeded, details.packed()),
-            Outcome::Failed(details) => LastWord::Ended(Status::Failed, details.packed()),
-            Outcome::Rejected(details) => LastWord::Ended(Status::Rejected, details.packed()),
-            Outcome::Reboot(checkpoint) => LastWord::Reboot(checkpoint),
+        let grace = Timer::after(self.common.config.reboot_grace_ms);
+        let Some(slot) = self.last_word(now, slot, run) else {
+            return;
         };
-        self.ended(now, slot, run, &word);
+        let (status, details) = match outcome {
+            Outcome::Succeeded(details) => (Status::Succeeded, details),
+            Outcome::Failed(details) => (Status::Failed, details),
+            Outcome::Rejected(details) => (Status::Rejected, details),
+            // It has no record that a reset could leave behind, and no confirmation.
+            Outcome::Reboot(_) if slot.work.instant => {
+                return slot.fail("an instantaneous operation cannot reboot");
+            }
+            Outcome::Reboot(checkpoint) => {
+                slot.step(Event::RebootAsked);
+                slot.timers[at::RESET] = grace;
+                return slot.keep(checkpoint);
+            }
+        };
+        slot.step(Event::OutcomeGiven);
+        slot.conclude(status, details.packed());
     }
 
     /// The handler is gone without an outcome: dropped after a stop, or it panicked. The job is
     /// reported FAILED with `reason` unless it is over anyway.
     pub fn handle_aborted(&mut self, now: Millis, slot: u8, run: RunId, reason: &str) {
-        self.ended(now, slot, run, &LastWord::Aborted(reason));
+        if let Some(slot) = self.last_word(now, slot, run) {
+            slot.fail(reason);
+        }
+    }
+
+    /// The slot whose handler has ended, unless the job was over before.
+    #[inline(never)]
+    fn last_word(&mut self, now: Millis, slot: u8, run: RunId) -> Option<&mut Slot> {
+        let slot = self.running(now, slot, run)?;
+        slot.work.run_due = false;
+        slot.timers[at::STORE] = Timer::NOW;
+        if slot.phase != Phase::Draining {
+            return Some(slot);
+        }
+        slot.step(Event::OutcomeGiven);
+        let reason = slot.work.stop.unwrap_or(StopReason::Over);
+        slot.work.ended = Some(Ending::Stopped(reason));
+        slot.work.stop_due = false;
+        None
     }
 
     #[inline(never)]
-    fn ended(&mut self, now: Millis, slot: u8, run: RunId, word: &LastWord<'_>) {
+    fn running(&mut self, now: Millis, slot: u8, run: RunId) -> Option<&mut Slot> {
         self.pass(now);
-        let grace = Timer::after(self.common.config.reboot_grace_ms);
-        let Some(slot) = self.running(slot, run) else {
-            return;
-        };
-        slot.work.run_due = false;
-        slot.timers[at::STORE] = Timer::NOW;
-        if slot.phase == Phase::Draining {
-            slot.step(Event::OutcomeGiven);
-            let reason = slot.work.stop.unwrap_or(StopReason::Over);
-            slot.work.ended = Some(Ending::Stopped(reason));
-            slot.work.stop_due = false;
-            return;
-        }
-        match word {
-            LastWord::Reboot(checkpoint) if !slot.work.instant => {
-                slot.step(Event::RebootAsked);
-                slot.keep(checkpoint.bytes(), checkpoint.needs_document());
-                slot.timers[at::RESET] = grace;
-            }
-            // It has no record that a reset could leave behind, and no confirmation.
-            LastWord::Reboot(_) => slot.fail("an instantaneous operation cannot reboot"),
-            LastWord::Aborted(reason) => slot.fail(reason),
-            LastWord::Ended(status, packed) => {
-                slot.step(Event::OutcomeGiven);
-                slot.conclude(*status, packed);
-            }
-        }
-    }
-
-    fn running(&mut self, slot: u8, run: RunId) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(usize::from(slot))?;
+        let slot = self.slots.get_mut(slot)?;
         let working = slot.is_at_work() || slot.phase == Phase::Draining;
         (working && slot.run == run).then_some(slot)
     }
@@ -164,7 +157,6 @@ impl Slot {
 
 impl Common<'_> {
     /// The handler takes the job.
-    #[inline(never)]
     fn taken(&mut self, slot: &mut Slot, tag: OperationTag, policy: &RunPolicy) {
         let run = RunId(self.next_counter());
         // After a restart the offer is an answer to our question: then the run is counted, so that
@@ -173,12 +165,12 @@ impl Common<'_> {
         slot.work.instant = instant;
         let header = &mut slot.header;
         header.mark(Flag::RERUN, policy.rerun);
-        header.set(Number::TAG, tag.0.into());
+        header.set(Number::TAG, tag.0);
         let minutes = policy.step_timeout_minutes.unwrap_or(0);
         header.set(Number::STEP_TIMEOUT, minutes.into());
         // None is stored as 0; a limit of 0 lets the handler begin, and no more.
         let limit_ms = policy.time_limit_ms.map_or(0, |ms| ms.max(1));
-        header.set(Number::TIME_LIMIT, limit_ms.into());
+        header.set(Number::TIME_LIMIT, limit_ms);
         if instant {
             slot.step(Event::AcceptedInstant);
             slot.header.set_attempts(1);
@@ -190,7 +182,6 @@ impl Common<'_> {
     }
 
     /// The job is somebody else's.
-    #[inline(never)]
     fn leave(&mut self, slot: &mut Slot) {
         if slot.phase == Phase::Replanning {
             // Begun before the restart, and nobody here knows it any more.

@@ -106,8 +106,8 @@ const MUTANTS: [Mutant; 21] = [
         name: "no bound on attempts",
         promise: "P3",
         file: "jobs-agent-core/src/restore.rs",
-        from: "        let event = match record.kind {",
-        to: "        let exhausted = exhausted && false;\n        let event = match record.kind {",
+        from: "        let event = match kind {",
+        to: "        let exhausted = exhausted && false;\n        let event = match kind {",
         test: (
             "promises",
             "work_that_takes_the_device_down_is_given_up_after_the_budget",
@@ -128,8 +128,8 @@ const MUTANTS: [Mutant; 21] = [
         name: "ignore the identity of the boot",
         promise: "P4",
         file: "jobs-agent-core/src/restore.rs",
-        from: "let other_boot = self.header.boot() != boot;",
-        to: "let other_boot = self.header.boot() != boot || boot == boot;",
+        from: "let other_boot = !self.header.is_of(boot);",
+        to: "let other_boot = !self.header.is_of(boot) || self.header.is_of(boot);",
         test: ("promises", "a_restart_of_the_process_is_no_reboot"),
     },
     Mutant {
@@ -147,11 +147,11 @@ const MUTANTS: [Mutant; 21] = [
         name: "take an old notification for a cancel",
         promise: "P5",
         file: "jobs-agent-core/src/inbound.rs",
-        from: "        self.verify_all_but(on);\n        Ok(())",
-        to: "        for slot in &mut self.slots {\n            \
+        from: "        self.verify_all_but(on)\n",
+        to: "        self.slots.each(|slot| {\n            \
              if slot.is_claimed() && on & bit(slot) == 0 {\n                \
              slot.over(crate::StopReason::Over, crate::Ending::AlreadyOver);\n            \
-             }\n        }\n        Ok(())",
+             }\n        });\n        Meaning::Taken\n",
         test: (
             "promises",
             "an_old_notification_does_not_stop_a_running_job",

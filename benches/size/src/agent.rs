@@ -1,13 +1,18 @@
-//! The core, driven as an adapter drives it: every public function can be reached.
+//! The core, as an adapter reaches it: every public function, with arguments that nobody knows.
+//!
+//! What an adapter does with the results is its own, and not weighed here: values that only the
+//! core can make come from nowhere ([`some`]) instead of being taken out of an earlier result.
 
 use core::hint::black_box;
 
 use jobs_agent_core::{
-    Agent, Boot, BootId, Checkpoint, Completion, Config, Handled, Millis, OperationTag, Outcome,
-    Output, Progress, Record, Refusal, RunId, RunPolicy, Scratch, Start,
+    Agent, Boot, BootId, Checkpoint, Completion, Config, Details, Filters, Millis, OperationTag,
+    Outcome, Progress, Reason, RebootPermit, Receipt, Record, Refusal, RunId, RunPermit, RunPolicy,
+    Scratch, Ticket,
 };
+use jobs_proto::ThingName;
 
-use crate::{buffer, bytes, keep, number, text, thing};
+use crate::{buffer, bytes, keep, number, text};
 
 /// The stored record, both ways.
 #[inline(never)]
@@ -19,114 +24,121 @@ pub fn record() {
     keep(record);
 }
 
+/// The configuration of a firmware is a constant.
+static CONFIG: Config<'_> = Config::new(match ThingName::new("thing") {
+    Ok(thing) => thing,
+    Err(_) => panic!(),
+});
+
+/// A value that the compiler knows nothing about, or none.
+fn some<T>() -> Option<T> {
+    black_box(None)
+}
+
+/// A point in time.
 #[inline(never)]
 fn now() -> Millis {
     Millis(black_box(0))
 }
 
+/// A slot.
 #[inline(never)]
 fn slot() -> u8 {
     black_box(0)
 }
 
-/// What a program does with the outputs, as far as the core is concerned.
+/// What the outputs lend. Getters that only read a member are their caller's loads, and not here.
 #[inline(never)]
-fn perform<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, scratch: &mut Scratch) {
-    let mut last_run = None;
-    let output = black_box(agent.poll(now(), scratch));
-    let receipt = match output {
-        Output::Persist { receipt, .. }
-        | Output::Erase { receipt, .. }
-        | Output::Transmit { receipt, .. } => receipt,
-        Output::Subscribe { receipt, filters } => {
-            filters.iter().for_each(keep);
-            receipt
-        }
-        Output::Run(permit) => {
-            last_run = Some(permit.run());
-            keep((permit.slot(), permit.job_id(), permit.tag()));
-            keep((permit.attempt(), permit.deadline()));
-            keep(permit.execution_number());
-            match permit.into_start() {
-                Start::Fresh => {}
-                Start::Resume(checkpoint) => keep(checkpoint.bytes()),
-            }
-            return words(agent, last_run);
-        }
-        Output::Reboot(permit) => permit.into_receipt(),
-        Output::Saved { .. } | Output::Stop { .. } | Output::Ended { .. } | Output::Wait(_) => {
-            return;
-        }
-    };
-    agent.handle_done(now(), receipt, black_box(Completion::Done));
-    words(agent, last_run);
+fn lent() {
+    if let Some(filters) = some::<&Filters<'_>>() {
+        filters.iter().for_each(keep);
+    }
+    if let Some(permit) = some::<&RunPermit<'_>>() {
+        keep(permit.execution_number());
+        keep(permit.deadline());
+    }
+    if let Some(permit) = some::<RunPermit<'_>>() {
+        keep(permit.into_start());
+    }
+    if let Some(permit) = some::<RebootPermit>() {
+        keep(permit.into_receipt());
+    }
 }
 
 /// What a handler says.
 #[inline(never)]
-fn words<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, run: Option<RunId>) {
-    let run = run.unwrap_or_default();
-    if let Ok(checkpoint) = Checkpoint::new(bytes()) {
-        let checkpoint = if number() == 0 {
-            checkpoint
-        } else {
-            checkpoint.with_document()
-        };
-        keep(agent.handle_checkpoint(now(), slot(), run, &checkpoint));
+fn words<const JOBS: usize>(agent: &mut Agent<'_, JOBS>) {
+    let run = black_box(RunId::default());
+    if let Some(checkpoint) = some::<&Checkpoint>() {
+        keep(agent.handle_checkpoint(now(), slot(), run, checkpoint));
     }
-    let progress = Progress::percent(slot()).with(text(), text());
-    agent.handle_progress(slot(), run, &progress);
-    let outcome = match number() {
-        0 => Outcome::succeeded(),
-        1 => Outcome::failed(text()),
-        2 => Outcome::rejected(text()),
-        _ => match Checkpoint::new(bytes()) {
-            Ok(checkpoint) => Outcome::Reboot(checkpoint),
-            Err(_) => return,
-        },
-    };
-    agent.handle_outcome(now(), slot(), run, &outcome);
+    if let Some(progress) = some::<&Progress>() {
+        agent.handle_progress(slot(), run, progress);
+    }
+    if let Some(outcome) = some::<&Outcome>() {
+        agent.handle_outcome(now(), slot(), run, outcome);
+    }
     agent.handle_aborted(now(), slot(), run, text());
+}
+
+/// The values that a handler makes.
+#[inline(never)]
+fn values() {
+    if let Some(checkpoint) = some::<Checkpoint>() {
+        keep(checkpoint.with_document());
+    }
+    keep(Checkpoint::new(bytes()));
+    keep(Progress::percent(slot()));
+    if let Some(details) = some::<&Details>() {
+        details.iter().for_each(keep);
+    }
+    keep(Details::new().with(text(), text()));
+    keep(Outcome::succeeded());
+    keep(Outcome::failed(text()));
+    keep(Outcome::rejected(text()));
+    keep(Reason::new(text()));
 }
 
 /// What arrives, and the decision on an offer.
 #[inline(never)]
 fn publish<const JOBS: usize>(agent: &mut Agent<'_, JOBS>) {
-    match agent.handle_publish(now(), text(), bytes()) {
-        Handled::Offer(ticket, offer) => {
-            keep(ticket.slot());
-            keep(offer);
-            let verdict = match number() {
-                0 => Ok((OperationTag(number()), black_box(RunPolicy::DEFAULT))),
-                1 => Err(Refusal::Unknown),
-                2 => Err(Refusal::NotMine),
-                3 => Err(Refusal::Reject(jobs_agent_core::Reason::new(text()))),
-                _ => Err(Refusal::Later { retry_ms: number() }),
-            };
-            agent.handle_plan(now(), ticket, verdict);
-        }
-        Handled::Taken => {}
-        Handled::Ignored(reason) => keep(reason),
+    keep(agent.handle_publish(now(), text(), bytes()));
+    let verdict = some::<Result<(OperationTag, RunPolicy), Refusal>>();
+    if let (Some(ticket), Some(verdict)) = (some::<Ticket>(), verdict) {
+        agent.handle_plan(now(), ticket, verdict);
     }
 }
 
 /// One agent, from its start to all of its events.
 pub fn drive<const JOBS: usize>() {
-    let config = black_box(Config::new(thing()));
     let boot = Boot {
         id: BootId(black_box([0; 16])),
         entropy: black_box(0),
     };
-    let mut agent: Agent<'_, JOBS> = Agent::new(&config, boot);
-    let mut scratch = Scratch::new();
+    let mut agent = Agent::<'_, JOBS>::new(black_box(&CONFIG), boot);
+    if let Some(scratch) = some::<&mut Scratch>() {
+        events(&mut agent, scratch);
+    }
+}
+
+#[inline(never)]
+fn events<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, scratch: &mut Scratch) {
     keep(agent.restore(slot(), bytes()));
     loop {
         match number() {
             0 => agent.handle_connected(now()),
             1 => agent.handle_disconnected(now()),
-            2 => publish(&mut agent),
+            2 => publish(agent),
             3 => keep((agent.is_idle(), agent.phase(slot()))),
-            _ => perform(&mut agent, &mut scratch),
+            4 => keep(agent.poll(now(), scratch)),
+            5 => words(agent),
+            6 => values(),
+            7 => lent(),
+            _ => {
+                if let Some(receipt) = some::<Receipt>() {
+                    agent.handle_done(now(), receipt, black_box(Completion::Done));
+                }
+            }
         }
     }
 }

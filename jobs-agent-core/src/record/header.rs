@@ -1,27 +1,28 @@
 //! The codec of records. A slot keeps the header of its record as it is stored, so that nothing is
 //! moved field by field: numbers are read where they stand.
 
-use core::str;
-
-use jobs_proto::JobId;
-
-use super::{CRC_LEN, RecordError, RecordKind};
+use super::RecordKind;
 use crate::{
-    checkpoint::BODY_LEN_MAX, config::BootId, crc::crc32, handler::OperationTag, job::JobKey,
-    output::Status,
+    config::BootId,
+    crc::crc32,
+    handler::OperationTag,
+    job::{Execution, low},
 };
 
 /// Bytes before the job id.
 pub(super) const HEADER_LEN: usize = 53;
 
-const MAGIC: u8 = 0x4A;
+pub(super) const MAGIC: u8 = 0x4A;
 pub(super) const VERSION: u8 = 1;
+
+/// Where the boot id begins.
+const BOOT_AT: usize = 30;
 
 /// The first bytes of a record; the layout is that of the module above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Header([u8; HEADER_LEN]);
 
-/// A number in the header: how many bytes, from where on.
+/// A number of up to 32 bits in the header: how many bytes, from where on. Wider ones are two.
 #[derive(Clone, Copy)]
 pub(crate) struct Number {
     at: u8,
@@ -33,9 +34,9 @@ impl Number {
     /// Step timer in minutes, 0 for none.
     pub(crate) const STEP_TIMEOUT: Self = Self::new(8, 2);
     pub(crate) const TAG: Self = Self::new(10, 4);
-    const EXECUTION: Self = Self::new(14, 8);
+    const EXECUTION: [Self; 2] = [Self::new(14, 4), Self::new(18, 4)];
     /// `queuedAt`, 0 if unknown.
-    pub(crate) const QUEUED_AT: Self = Self::new(22, 8);
+    pub(super) const QUEUED_AT: [Self; 2] = [Self::new(22, 4), Self::new(26, 4)];
     /// Local time limit in milliseconds, 0 for none.
     pub(crate) const TIME_LIMIT: Self = Self::new(46, 4);
     const JOB_ID_LEN: Self = Self::new(50, 1);
@@ -43,6 +44,11 @@ impl Number {
 
     const fn new(at: u8, len: u8) -> Self {
         Self { at, len }
+    }
+
+    fn range(self) -> core::ops::Range<usize> {
+        let at = usize::from(self.at);
+        at..at.wrapping_add(self.len.into())
     }
 }
 
@@ -60,13 +66,21 @@ impl Flag {
 }
 
 impl Header {
-    /// Of a job of which nothing is known.
-    pub(crate) const fn new() -> Self {
-        let mut bytes = [0; HEADER_LEN];
-        bytes[0] = MAGIC;
-        bytes[1] = VERSION;
-        bytes[3] = Flag::RERUN.0;
-        Self(bytes)
+    /// Of a job of which nothing is known: copied from one place, which costs less than clearing.
+    pub(crate) fn new() -> Self {
+        static EMPTY: Header = {
+            let mut bytes = [0; HEADER_LEN];
+            bytes[0] = MAGIC;
+            bytes[1] = VERSION;
+            bytes[3] = Flag::RERUN.0;
+            Header(bytes)
+        };
+        EMPTY.clone()
+    }
+
+    /// As it is stored.
+    pub(super) fn of(bytes: &[u8; HEADER_LEN]) -> Self {
+        Self(*bytes)
     }
 
     pub(crate) fn is(&self, flag: Flag) -> bool {
@@ -87,83 +101,105 @@ impl Header {
         self.0[4]
     }
 
+    pub(crate) fn attempts_mut(&mut self) -> &mut u8 {
+        &mut self.0[4]
+    }
+
     pub(crate) fn set_attempts(&mut self, attempts: u8) {
         self.0[4] = attempts;
     }
 
-    /// A number of any length.
     #[inline(never)]
-    pub(crate) fn wide(&self, number: Number) -> u64 {
-        let end = usize::from(number.at).saturating_add(usize::from(number.len));
+    pub(crate) fn get(&self, number: Number) -> u32 {
         let mut value = 0;
-        for byte in self.0.iter().take(end).rev().take(number.len.into()) {
-            value = value << u8::BITS | u64::from(*byte);
+        for byte in self.0.get(number.range()).into_iter().flatten().rev() {
+            value = value << u8::BITS | u32::from(*byte);
         }
         value
     }
 
     #[inline(never)]
-    pub(crate) fn set(&mut self, number: Number, value: u64) {
+    pub(crate) fn set(&mut self, number: Number, value: u32) {
         let mut rest = value;
-        let bytes = self.0.iter_mut().skip(usize::from(number.at));
-        for byte in bytes.take(usize::from(number.len)) {
+        for byte in self.0.get_mut(number.range()).into_iter().flatten() {
             [*byte, ..] = rest.to_le_bytes();
             rest >>= u8::BITS;
         }
     }
 
-    /// The low half of a number, which is all of it but for the two that are wide.
-    pub(crate) fn low(&self, number: Number) -> u32 {
-        let [a, b, c, d, ..] = self.wide(number).to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
+    /// A number of two halves.
+    pub(super) fn wide(&self, [low, high]: [Number; 2]) -> u64 {
+        u64::from(self.get(high)) << u32::BITS | u64::from(self.get(low))
+    }
+
+    pub(super) fn set_wide(&mut self, [low_half, high_half]: [Number; 2], value: u64) {
+        self.set(low_half, low(value));
+        self.set(high_half, low(value >> u32::BITS));
     }
 
     /// The low two bytes of a number.
     pub(crate) fn short(&self, number: Number) -> u16 {
-        let [a, b, ..] = self.wide(number).to_le_bytes();
+        let [a, b, ..] = self.get(number).to_le_bytes();
         u16::from_le_bytes([a, b])
     }
 
     pub(crate) fn tag(&self) -> OperationTag {
-        OperationTag(self.low(Number::TAG))
+        OperationTag(self.get(Number::TAG))
     }
 
-    /// The number of the execution, and whether it is known.
-    pub(crate) fn execution(&self) -> (i64, bool) {
-        let number = self.wide(Number::EXECUTION).cast_signed();
-        (number, self.is(Flag::EXECUTION))
+    /// The number of the execution, 0 if unknown.
+    pub(crate) fn number(&self) -> i64 {
+        self.wide(Number::EXECUTION).cast_signed()
     }
 
-    #[inline(never)]
-    pub(crate) fn execution_number(&self) -> Option<i64> {
-        let (number, known) = self.execution();
-        known.then_some(number)
+    /// The number of the execution, if known.
+    pub(crate) fn known_number(&self) -> Option<i64> {
+        let number = self.number();
+        (number != 0).then_some(number)
+    }
+
+    /// What the record says about it.
+    pub(super) fn execution_number(&self) -> Option<i64> {
+        self.is(Flag::EXECUTION).then(|| self.number())
+    }
+
+    /// Which execution it is, as far as known.
+    pub(crate) fn execution(&self) -> Execution {
+        let ([number, _], [queued_at, _]) = (Number::EXECUTION, Number::QUEUED_AT);
+        Execution {
+            number: self.get(number),
+            queued_at: self.get(queued_at),
+        }
+    }
+
+    /// The high half is only known from a record.
+    pub(crate) fn set_queued_at(&mut self, queued_at: u32) {
+        let [low, _] = Number::QUEUED_AT;
+        self.set(low, queued_at);
     }
 
     pub(crate) fn set_execution_number(&mut self, number: Option<i64>) {
-        self.set(Number::EXECUTION, number.unwrap_or(0).cast_unsigned());
+        self.set_wide(Number::EXECUTION, number.unwrap_or(0).cast_unsigned());
         self.mark(Flag::EXECUTION, number.is_some());
     }
 
     pub(crate) fn boot(&self) -> BootId {
         let mut boot = BootId([0; 16]);
-        for (to, from) in boot.0.iter_mut().zip(self.0.iter().skip(30)) {
+        for (to, from) in boot.0.iter_mut().zip(self.0.iter().skip(BOOT_AT)) {
             *to = *from;
         }
         boot
     }
 
-    pub(crate) fn set_boot(&mut self, boot: BootId) {
-        for (to, from) in self.0.iter_mut().skip(30).zip(&boot.0) {
-            *to = *from;
-        }
+    /// Whether `boot` is the one that wrote the record.
+    pub(crate) fn is_of(&self, boot: &BootId) -> bool {
+        let ours = self.0.iter().skip(BOOT_AT);
+        ours.zip(&boot.0).all(|(ours, theirs)| ours == theirs)
     }
 
-    pub(crate) fn key<'b>(&self, id: JobId<'b>) -> JobKey<'b> {
-        JobKey {
-            id,
-            execution_number: self.execution_number(),
-            queued_at: self.wide(Number::QUEUED_AT),
+    pub(crate) fn set_boot(&mut self, boot: &BootId) {
+        for (to, from) in self.0.iter_mut().skip(BOOT_AT).zip(&boot.0) {
+            *to = *from;
         }
     }
 
@@ -178,17 +214,22 @@ impl Header {
         self.0[5] = status;
     }
 
+    /// Says no more than what we understand: it is written back some time.
+    pub(crate) fn understand(&mut self) {
+        self.0[1] = VERSION;
+        self.0[3] &= Flag::ALL;
+    }
+
     /// Blanks what only the next writing decides.
     #[cfg(feature = "_explore")]
     pub(crate) fn blank(&mut self) {
         self.set_kind(RecordKind::Started);
-        self.set_boot(BootId([0; 16]));
+        self.set_boot(&BootId([0; 16]));
         self.set(Number::JOB_ID_LEN, 0);
         self.set(Number::BODY_LEN, 0);
     }
 
     /// Writes a record; `None` if `out` is too short.
-    #[inline(never)]
     pub(crate) fn write<'o>(
         &mut self,
         id: &str,
@@ -196,93 +237,31 @@ impl Header {
         out: &'o mut [u8],
     ) -> Option<&'o [u8]> {
         // Neither can be longer than its place.
-        self.set(Number::JOB_ID_LEN, id.len() as u64);
-        self.set(Number::BODY_LEN, body.len() as u64);
-        let mut len = 0;
-        put(out, &mut len, &self.0)?;
-        put(out, &mut len, id.as_bytes())?;
-        put(out, &mut len, body)?;
+        let (id_len, body_len) = (
+            u16::try_from(id.len()).ok()?,
+            u16::try_from(body.len()).ok()?,
+        );
+        self.set(Number::JOB_ID_LEN, id_len.into());
+        self.set(Number::BODY_LEN, body_len.into());
+        let mut len = put(out, 0, &self.0);
+        len = put(out, len, id.as_bytes());
+        len = put(out, len, body);
         let crc = crc32(out.get(..len)?);
-        put(out, &mut len, &crc.to_le_bytes())?;
+        len = put(out, len, &crc.to_le_bytes());
         out.get(..len)
     }
 }
 
-/// Appends `bytes` behind the first `len` of `out`.
+/// Writes `bytes` to `out` from there on, and returns where they end: nowhere if they do not fit.
 #[inline(never)]
-fn put(out: &mut [u8], len: &mut usize, bytes: &[u8]) -> Option<()> {
-    let end = len.checked_add(bytes.len())?;
-    let place = out.get_mut(*len..end)?;
-    *len = end;
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+    let end = at.saturating_add(bytes.len());
+    let Some(place) = out.get_mut(at..end) else {
+        return usize::MAX;
+    };
     // Of the same length, which `copy_from_slice` would check again, with a panic behind it.
     for (to, from) in place.iter_mut().zip(bytes) {
         *to = *from;
     }
-    Some(())
-}
-
-/// A record where it is stored.
-pub(crate) struct Stored<'r> {
-    pub(crate) kind: RecordKind,
-    header: &'r [u8; HEADER_LEN],
-    pub(crate) id: JobId<'r>,
-    pub(crate) body: &'r [u8],
-}
-
-impl<'r> Stored<'r> {
-    /// See [`Record::decode`](super::Record::decode).
-    #[inline(never)]
-    pub(crate) fn read(bytes: &'r [u8]) -> Result<Self, RecordError> {
-        let (covered, crc) = bytes
-            .split_last_chunk::<CRC_LEN>()
-            .ok_or(RecordError::Length)?;
-        let (header, texts) = covered
-            .split_first_chunk::<HEADER_LEN>()
-            .ok_or(RecordError::Length)?;
-        let [magic, version, kind, _, _, status, ..] = *header;
-        if magic != MAGIC {
-            return Err(RecordError::Magic);
-        }
-        if *crc != crc32(covered).to_le_bytes() {
-            return Err(RecordError::Crc);
-        }
-        let kind = match (kind, status) {
-            (_, _) if version == 0 => return Err(RecordError::Field),
-            (1, _) => RecordKind::Started,
-            (2, _) => RecordKind::Checkpoint,
-            (3, _) => RecordKind::Reboot,
-            (4, 1) => RecordKind::Outcome(Status::Succeeded),
-            (4, 2) => RecordKind::Outcome(Status::Failed),
-            (4, 3) => RecordKind::Outcome(Status::Rejected),
-            (_, _) => return Err(RecordError::Field),
-        };
-        let [.., id_len, body_low, body_high] = *header;
-        let body_len = u16::from_le_bytes([body_low, body_high]);
-        let texts = texts.split_at_checked(usize::from(id_len));
-        let (id, rest) = texts.ok_or(RecordError::Length)?;
-        let body = rest.get(..usize::from(body_len));
-        let mut body = body.ok_or(RecordError::Length)?;
-        let id = str::from_utf8(id).map_err(|_| RecordError::Field)?;
-        let id = JobId::new(id).map_err(|_| RecordError::Field)?;
-        if body.len() > BODY_LEN_MAX {
-            // An outcome counts without its details too; a checkpoint does not.
-            let RecordKind::Outcome(_) = kind else {
-                return Err(RecordError::Room);
-            };
-            body = &[];
-        }
-        Ok(Self {
-            kind,
-            header,
-            id,
-            body,
-        })
-    }
-    /// The header, saying no more than what we understand: it is written back some time.
-    pub(crate) fn header(&self) -> Header {
-        let mut header = Header(*self.header);
-        header.0[1] = VERSION;
-        header.0[3] &= Flag::ALL;
-        header
-    }
+    end
 }

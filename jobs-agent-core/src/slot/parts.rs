@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// What the next job overwrites, but for its times and texts.
+// In this order: what is cleared together lies together, in few enough words to be stored one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub(crate) struct Work {
@@ -23,17 +24,17 @@ pub(crate) struct Work {
     pub(crate) has_checkpoint: bool,
     /// The offer is news, not the answer to a question: an instantaneous job may run on it.
     pub(crate) live: bool,
-    /// The job was first named without its time or number.
-    pub(crate) listed_bare: bool,
     pub(crate) progress_pending: bool,
     /// The handler is to be started / told that it is saved / told to stop / named as ended.
     pub(crate) run_due: bool,
     pub(crate) saved_due: bool,
     pub(crate) stop_due: bool,
     pub(crate) stop: Option<StopReason>,
+    pub(crate) ended: Option<Ending>,
     /// The reset was asked for.
     pub(crate) resetting: bool,
-    pub(crate) ended: Option<Ending>,
+    /// The job was first named without its time and number.
+    pub(crate) listed_bare: bool,
     /// Number in the token of the request, and sequence of its receipt.
     pub(crate) asked: u32,
 }
@@ -108,4 +109,10 @@ pub(crate) enum RequestKind {
     Verify,
     /// The outcome.
     Outcome,
+}
+
+/// One more, up to the most that a byte holds.
+#[inline(never)]
+pub(crate) fn count(counter: &mut u8) {
+    *counter = counter.saturating_add(1);
 }

@@ -7,8 +7,10 @@ use super::*;
 /// The table as text, one line per transition that exists.
 fn listing() -> String {
     let mut text = String::new();
+    let mut events = EVENTS;
+    events.sort_by_key(|event| *event as u8);
     for phase in PHASES {
-        for event in EVENTS {
+        for event in events {
             if let Some(target) = next(phase, event) {
                 writeln!(text, "{phase:?} --{event:?}--> {target:?}").unwrap();
             }

@@ -1,5 +1,5 @@
 //! What the agent takes of RAM on the smallest target: the sizes of its states, and the deepest
-//! stack of the two calls that do the work.
+//! stack of the calls that do the work.
 //!
 //! The frames are told by the compiler (`-Z emit-stack-sizes`, which a stable compiler only takes
 //! with `RUSTC_BOOTSTRAP`; nothing that ships is built so), the calls are read from the linked
@@ -22,7 +22,7 @@ const STATE_MAX: u32 = 512;
 const STACK_MAX: u32 = 1_024;
 
 /// The calls that are measured, as the last part of their names.
-const ROOTS: [&str; 2] = ["poll", "handle_publish"];
+const ROOTS: [&str; 4] = ["poll", "handle_publish", "handle_outcome", "restore"];
 
 /// Part of the name of every function of the core.
 const CORE: &str = "jobs_agent_core";
