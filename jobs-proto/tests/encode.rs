@@ -161,6 +161,12 @@ fn members_stand_in_a_fixed_order_and_absent_ones_are_left_out() {
     assert_eq!(Describe::default().encode(&mut buf).unwrap(), b"{}");
     let mut update = Update::new(UpdateStatus::Failed);
     assert_eq!(update.encode(&mut buf).unwrap(), br#"{"status":"FAILED"}"#);
+    update.execution_number = Some(0);
+    assert_eq!(
+        update.encode(&mut buf).unwrap(),
+        br#"{"status":"FAILED","executionNumber":0}"#
+    );
+    update.execution_number = None;
     update.status_details = Details::Pairs(&[]);
     assert_eq!(
         update.encode(&mut buf).unwrap(),
@@ -350,7 +356,7 @@ fn packed_bytes_that_were_damaged_are_noticed() {
 fn scrubbing_drops_what_the_pattern_forbids_and_keeps_the_rest() {
     let kept = "aZ09 ~\u{a0}\u{e4}\u{4e2d}\u{2028}\u{fffd}\u{1f600}";
     assert!(scrub(kept).eq(kept.chars()));
-    let dropped = "\0\u{7f}\u{80}\u{9f}\u{ad}\u{200b}\u{200e}\u{202e}\u{2066}\u{feff}\u{e000}\u{fdd0}\u{fffe}\u{1d173}\u{1ffff}\u{e0041}\u{f0000}\u{10ffff}";
+    let dropped = "\0\u{7f}\u{80}\u{9f}\u{ad}\u{200b}\u{200e}\u{202e}\u{2066}\u{feff}\u{e000}\u{fdd0}\u{fffe}\u{1d173}\u{1ffff}\u{e0000}\u{e0041}\u{f0000}\u{10ffff}";
     assert_eq!(scrub(dropped).count(), 0);
     assert!(scrub("a\tb\nc\rd\u{85}e").eq("a b c d e".chars()));
     assert_eq!(

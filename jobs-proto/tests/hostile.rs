@@ -55,6 +55,8 @@ fn a_broken_document_leaves_the_job_id_wherever_it_stands() {
         (b"{\"a\":\"\x01\"}", ErrorKind::Syntax),
         (b"{\"a\":\"\\x\"}", ErrorKind::Syntax),
         (b"{\"a\":\"\xff\"}", ErrorKind::Utf8),
+        // What stands in a text opens and closes nothing.
+        (b"{\"a\":xyz,\"b\":\"]}\\\"]}{\"}", ErrorKind::Syntax),
         (b"{\"\xc3\x28\":1}", ErrorKind::Utf8),
         (deep.as_bytes(), ErrorKind::TooDeep),
     ] {
@@ -97,6 +99,26 @@ fn a_job_id_outside_of_the_execution_is_never_taken_for_the_job() {
     assert_eq!(failure(message).salvage, None);
     let message = br#"{"other":{"jobId":"evil"},"execution":{"jobDocument":{"a":xyz},"jobId":"good"},"more":{"jobId":"evil"}}"#;
     assert_eq!(salvage(message).job_id.as_str(), "good");
+}
+
+#[test]
+fn an_object_that_is_not_known_is_stepped_over_with_all_that_is_in_it() {
+    let message = br#"{"other":{"jobId":"evil","queuedAt":1},"execution":{"jobId":"good","status":"QUEUED","queuedAt":4,"jobDocument":{}},"more":{"jobId":"evil"}}"#;
+    let read = decode::describe_accepted(message).unwrap();
+    let execution = read.execution.unwrap();
+    assert_eq!(execution.job_id.as_str(), "good");
+    assert_eq!(execution.queued_at, Some(EpochSeconds(4)));
+}
+
+#[test]
+fn a_broken_message_that_is_about_no_execution_names_none() {
+    let message = br#"{"execution":{"jobId":"evil"},"jobs":{"QUEUED":xyz}}"#;
+    assert_eq!(decode::notify(message).unwrap_err().salvage, None);
+    let message = br#"{"execution":{"jobId":"evil"},"queuedJobs":xyz}"#;
+    assert_eq!(
+        decode::get_pending_accepted(message).unwrap_err().salvage,
+        None
+    );
 }
 
 #[test]

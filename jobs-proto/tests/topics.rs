@@ -154,6 +154,8 @@ fn foreign_and_broken_topics_are_told_apart() {
         ("$aws/things/T/jobs/j/get/accepted/", TopicError::Malformed),
         ("$aws/things/T/jobs/j/get/maybe", TopicError::Malformed),
         ("$aws/things/T/jobs/notify/accepted", TopicError::Malformed),
+        ("$aws/things/T/jobs/notify/+", TopicError::Malformed),
+        ("$aws/things/T/jobs/j/get/+", TopicError::Malformed),
         (
             "$aws/things/T/jobs/$next/update/accepted",
             TopicError::Malformed,

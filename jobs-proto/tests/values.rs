@@ -121,10 +121,10 @@ fn a_report_ends_an_execution_exactly_when_its_state_does() {
 #[cfg(feature = "serde")]
 #[test]
 fn a_time_is_written_as_its_seconds() {
-    let time = jobs_proto::EpochSeconds(1_719_940_994);
+    let time = EpochSeconds(1_719_940_994);
     assert_eq!(serde_json::to_string(&time).unwrap(), "1719940994");
     assert_eq!(
-        serde_json::from_str::<jobs_proto::EpochSeconds>("1719940994").unwrap(),
+        serde_json::from_str::<EpochSeconds>("1719940994").unwrap(),
         time
     );
 }
