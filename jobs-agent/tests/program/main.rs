@@ -354,6 +354,28 @@ async fn over_https_it_does_jobs_and_the_doctor_looks_beside_it() {
 }
 
 #[tokio::test]
+async fn over_https_too_a_killed_agent_finds_its_step_again() {
+    let gateway = Gateway::over_https("poll_interval_s = 1").await;
+    gateway.handler(
+        "slow.sh",
+        "echo x >> effects; while ! [ -e go ]; do sleep 0.05; done",
+    );
+    let mut agent = gateway.agent();
+    gateway.create("slow", &job("slow.sh"));
+    until("the step", || gateway.room.path("effects").exists()).await;
+    // SIGKILL, again and again, wherever it is.
+    for lives_ms in [0, 20, 200] {
+        soon(agent.kill()).await.unwrap();
+        agent = gateway.agent();
+        tokio::time::sleep(std::time::Duration::from_millis(lives_ms)).await;
+    }
+    fs::write(gateway.room.path("go"), "").unwrap();
+    gateway.until("slow", ExecutionStatus::Succeeded).await;
+    assert_eq!(gateway.room.read("effects"), "x\n");
+    terminate(agent).await;
+}
+
+#[tokio::test]
 async fn the_doctor_says_what_is_denied_over_https() {
     let gateway = Gateway::over_https("").await;
     let (certificate, key) = gateway
