@@ -22,8 +22,8 @@
 mod sign;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use jobs_proto::document::Document;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::update::Keys;
 pub use sign::{SignFault, Signer};
@@ -63,20 +63,64 @@ struct Envelope {
 }
 
 /// What is signed.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct Statement {
-    /// The document.
-    pub document: Box<RawValue>,
+    /// The document, JSON; it is signed and opened to the byte.
+    pub document: String,
     /// The things that may do it; `None`: all.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub things: Option<Vec<String>>,
     /// The job as which it may be done; `None`: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
     /// When it may be begun at the latest, seconds since 1970; `None`: no end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<u64>,
+}
+
+/// The name of the document in a statement.
+const DOCUMENT_KEY: &str = "document";
+
+/// A statement as serde sees it. The document's bytes are cut out beside it: `RawValue` would do
+/// it, but its feature of `serde_json` changes how every hostile document is read.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Terms {
+    #[serde(skip_serializing)]
+    #[expect(dead_code, reason = "it has to be there, and to be JSON")]
+    document: IgnoredAny,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    things: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<u64>,
+}
+
+impl Statement {
+    /// Reads the bytes that were signed.
+    fn read(json: &[u8]) -> Result<Self, String> {
+        let terms: Terms = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let document = Document(json).raw_field(DOCUMENT_KEY);
+        let document = document.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Ok(Self {
+            document: document.ok_or("no document that can be read")?.to_owned(),
+            things: terms.things,
+            job_id: terms.job_id,
+            not_after: terms.not_after,
+        })
+    }
+
+    /// The bytes to sign.
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let terms = serde_json::to_string(&Terms {
+            document: serde_json::from_str(&self.document)?,
+            things: self.things.clone(),
+            job_id: self.job_id.clone(),
+            not_after: self.not_after,
+        })?;
+        let terms = terms.trim_start_matches('{');
+        let comma = if terms == "}" { "" } else { "," };
+        let document = self.document.trim();
+        Ok(format!("{{\"{DOCUMENT_KEY}\":{document}{comma}{terms}").into_bytes())
+    }
 }
 
 /// A job for which a document is opened.
@@ -93,9 +137,7 @@ pub struct Asked<'j> {
 /// Whether a document has the form of a signed one.
 #[must_use]
 pub fn is_signed(document: &[u8]) -> bool {
-    jobs_proto::document::Document(document)
-        .raw_field(SIGNED_KEY)
-        .is_some()
+    Document(document).raw_field(SIGNED_KEY).is_some()
 }
 
 impl Signed {
@@ -127,14 +169,14 @@ impl Signed {
         self.keys
             .verify(&marked(&statement), &envelope.signature)
             .map_err(|why| format!("`signature` {why} that this device knows"))?;
-        let statement: Statement = serde_json::from_slice(&statement)
-            .map_err(|error| format!("signed statement: {error}"))?;
+        let statement =
+            Statement::read(&statement).map_err(|why| format!("signed statement: {why}"))?;
         self.check(&statement, asked)?;
-        let inner = statement.document.get().as_bytes();
-        if is_signed(inner) {
+        let inner = statement.document.into_bytes();
+        if is_signed(&inner) {
             return Err("a signed document within a signed document".to_owned());
         }
-        Ok(inner.to_vec())
+        Ok(inner)
     }
 
     fn check(&self, statement: &Statement, asked: Asked<'_>) -> Result<(), String> {

@@ -59,7 +59,7 @@ impl Signer {
     /// [`SignFault::Sign`]
     pub fn sign(&self, statement: &Statement) -> Result<String, SignFault> {
         let wrong = |error: serde_json::Error| SignFault::Sign(error.to_string());
-        let statement = serde_json::to_vec(statement).map_err(wrong)?;
+        let statement = statement.to_json().map_err(wrong)?;
         let message = marked(&statement);
         let signature = match &self.0 {
             Key::Ed25519(pair) => pair.sign(&message).as_ref().to_vec(),

@@ -23,7 +23,7 @@ fn pair(kind: &'static SignatureAlgorithm) -> (Signer, Signed) {
 
 fn statement(document: &str) -> Statement {
     Statement {
-        document: RawValue::from_string(document.to_owned()).unwrap(),
+        document: document.to_owned(),
         things: None,
         job_id: None,
         not_after: None,
@@ -47,6 +47,28 @@ fn what_a_known_key_signed_is_opened_to_the_byte() {
         let sent = signer.sign(&statement(document)).unwrap();
         let opened = signed.open(sent.as_bytes(), asked()).unwrap();
         assert_eq!(opened, document.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_no_json_is_not_signed() {
+    let (signer, _) = pair(&PKCS_ED25519);
+    for document in ["", "{", "{} {}", "{},\"things\":[]"] {
+        assert!(signer.sign(&statement(document)).is_err(), "{document}");
+    }
+}
+
+#[test]
+fn a_statement_that_says_a_thing_twice_is_refused() {
+    for statement in [
+        r#"{"document":{},"document":{}}"#,
+        r#"{"document":{},"notAfter":1,"notAfter":2}"#,
+        r#"{"things":[]}"#,
+    ] {
+        assert!(
+            Statement::read(statement.as_bytes()).is_err(),
+            "{statement}"
+        );
     }
 }
 
