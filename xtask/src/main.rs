@@ -8,6 +8,7 @@ mod deb;
 mod elf;
 mod fuzz;
 mod interop;
+mod lines;
 mod mutants;
 mod packages;
 mod panics;

@@ -27,7 +27,7 @@ use self::{
     device::{TARGETS, Target},
 };
 use crate::{
-    packages,
+    lines, packages,
     rig::{
         mosquitto::Mosquitto,
         proxy::{self, Proxy},
@@ -43,7 +43,7 @@ const PROGRAMS: [packages::Program; 4] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("mosquitto", "mosquitto"),
     ("setpriv", "util-linux"),
-    ("arm-none-eabi-addr2line", "binutils-arm-none-eabi"),
+    lines::PROGRAM,
 ];
 
 /// How much is done.

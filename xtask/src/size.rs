@@ -3,16 +3,24 @@
 //! Builds the images of `benches/size` for the bare-metal targets and weighs the sections that go
 //! into flash. The numbers are bytes over the image that does nothing, and they include what the
 //! compiler adds on its own to move and compare memory (`memcpy` and the like), which a firmware
-//! has anyway; the table names that part.
+//! has anyway; the table names that part. The calls that an image makes are in its number too: how
+//! much that is, the source lines tell (`owners`).
 //!
 //! Also what the agent takes of RAM (`memory`).
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 mod memory;
+mod owners;
 
 use crate::{
     elf::Elf,
+    lines, packages,
     run::{captured, cargo, root, target},
     tools,
 };
@@ -48,12 +56,16 @@ type Table = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
 /// If an image cannot be built or read, can panic, or has grown by more than 2 %.
 pub(crate) fn all(change: bool) -> Result<(), String> {
     tools::targets()?;
+    packages::bring_in(&[lines::PROGRAM])?;
     let mut table = Table::new();
     let mut faults = Vec::new();
     for triple in tools::BARE_TARGETS {
         for level in LEVELS {
             let weights = build(triple, level)?;
             print(triple, level, &weights);
+            if level == "z" && triple.starts_with("thumb") {
+                owners::print(&folder(triple))?;
+            }
             for (image, weight) in &weights {
                 if weight.panics && image.as_str() != "base" {
                     faults.push(format!("{triple} {level}: {image} can panic"));
@@ -98,11 +110,10 @@ struct Weight {
 }
 
 fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> {
-    let folder = target().join("size");
     let mut build = cargo(&["build", "--locked", "--release", "--target", triple]);
     build
         .current_dir(root().join("benches/size"))
-        .env("CARGO_TARGET_DIR", &folder)
+        .env("CARGO_TARGET_DIR", target().join("size"))
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
     let output = captured(&mut build)?;
     if !output.status.success() {
@@ -110,10 +121,15 @@ fn build(triple: &str, level: &str) -> Result<BTreeMap<String, Weight>, String> 
     }
     let mut weights = BTreeMap::new();
     for image in IMAGES {
-        let path = folder.join(triple).join("release").join(image);
+        let path = folder(triple).join(image);
         weights.insert(image.to_string(), weigh(&path)?);
     }
     Ok(weights)
+}
+
+/// Where the images of a target are built.
+fn folder(triple: &str) -> PathBuf {
+    target().join("size").join(triple).join("release")
 }
 
 fn weigh(path: &Path) -> Result<Weight, String> {

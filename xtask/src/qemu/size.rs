@@ -9,14 +9,7 @@
 //! Of the RAM, what the agent keeps is what it would need with a link and a handler that keep
 //! nothing: the firmware has those types, and a constant that says how large they are.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    io::Write as _,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 use super::{
     bench::firmware,
@@ -24,6 +17,7 @@ use super::{
 };
 use crate::{
     elf::Elf,
+    lines,
     run::{captured, command, root},
 };
 
@@ -155,41 +149,19 @@ fn sections(image: &str) -> Result<BTreeMap<String, (u32, u32)>, String> {
 
 /// Bytes of code by owner.
 fn owners(image: &str, start: u32, len: u32) -> Result<Weights, String> {
-    let mut addr2line = Command::new("arm-none-eabi-addr2line")
-        .args(["--inlines", "--addresses", "--functions", "--exe", image])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("arm-none-eabi-addr2line: {error}"))?;
-    let mut stdin = addr2line.stdin.take().ok_or("no standard input")?;
-    // In a thread of its own: it answers while it is asked.
-    let asking = std::thread::spawn(move || {
-        let addresses = (start..start + len).step_by(2);
-        let asked: String = addresses.map(|address| format!("{address:#x}\n")).collect();
-        stdin.write_all(asked.as_bytes())
-    });
-    let output = addr2line.wait_with_output().map_err(|e| e.to_string())?;
-    asking
-        .join()
-        .map_err(|_| "no addresses were asked for")?
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let own = root().to_string_lossy().into_owned();
     let mut owners = vec![0; OWNERS.len()];
-    // Each address is followed by its functions, the innermost first: a name, and a line.
-    for answer in text.split("0x").skip(1) {
-        let lines: Vec<&str> = answer.lines().skip(1).collect();
-        let mut crates = lines.iter().map(|line| crate_of(line, &own));
+    for frames in lines::of(image, start, len)? {
+        let mut crates = frames.iter().map(|line| lines::crate_of(line));
         let owner = crates.find(|found| !is_generic(found));
         let nth = match owner {
             Some(owner) => OWNERS
                 .iter()
-                .position(|(_, crates)| crates.contains(&owner)),
+                .position(|(_, crates)| crates.contains(&owner.as_str())),
             // The names are every other line; the outermost function has the last.
-            None => lines.iter().rev().nth(1).and_then(|name| made_for(name)),
+            None => frames.iter().rev().nth(1).and_then(|name| made_for(name)),
         };
         if let Some(bytes) = owners.get_mut(nth.unwrap_or(OWNERS.len() - 1)) {
-            *bytes += 2;
+            *bytes += lines::STEP as u32;
         }
     }
     Ok(owners)
@@ -212,21 +184,6 @@ fn made_for(name: &str) -> Option<usize> {
 
 fn is_generic(owner: &str) -> bool {
     owner.is_empty() || HELPERS.contains(&owner)
-}
-
-/// The crate a source file belongs to; empty for the language's own.
-fn crate_of<'l>(line: &'l str, own: &str) -> &'l str {
-    if let Some((_, rest)) = line.split_once("/registry/src/") {
-        // index/name-version/…
-        let folder = rest.split('/').nth(1).unwrap_or_default();
-        return folder.rsplit_once('-').map_or(folder, |(name, _)| name);
-    }
-    let Some((_, rest)) = line.split_once(own) else {
-        return "";
-    };
-    let rest = rest.trim_start_matches('/');
-    let rest = rest.strip_prefix("examples/").unwrap_or(rest);
-    rest.split_once("/src/").map_or("", |(folder, _)| folder)
 }
 
 fn table(weights: &[Weights]) -> String {
@@ -279,20 +236,6 @@ fn readme() -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_counts_for_the_crate_of_its_source() {
-        let of = |line| crate_of(line, "/home/me/jobs");
-        let net = "/home/me/.cargo/registry/src/index-1949cf/embassy-net-0.9.1/src/tcp.rs:7";
-        assert_eq!(of(net), "embassy-net");
-        let own = "/home/me/jobs/examples/qemu-cortex-m/firmware/src/net.rs:3";
-        assert_eq!(of(own), "qemu-cortex-m/firmware");
-        assert_eq!(
-            of("/home/me/jobs/jobs-agent-core/src/poll.rs:3"),
-            "jobs-agent-core"
-        );
-        assert_eq!(of("/rustc/0a1b/library/core/src/option.rs:1"), "");
-    }
 
     #[test]
     fn the_numbers_of_a_table_are_read_as_they_were_written() {
