@@ -3,6 +3,8 @@
 //! The library's `poll` must not be cancelled while it connects, so it has this task to itself:
 //! nothing here races it against a timer or a channel.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +26,8 @@ pub(super) enum PumpEvent {
     /// A new connection, with the client to send on it.
     Up {
         client: AsyncClient,
+        /// To be set before DISCONNECT when only this connection is given up.
+        given_up: Arc<AtomicBool>,
         session_present: bool,
     },
     /// A message from the broker.
@@ -111,11 +115,13 @@ impl Pump {
         };
         info!(host = %self.options.host, session_present, "connected");
         let up_since = Instant::now();
+        let given_up = Arc::new(AtomicBool::new(false));
         // The link holds the only client: dropping it would end the event loop.
         if self
             .events
             .send(PumpEvent::Up {
                 client,
+                given_up: Arc::clone(&given_up),
                 session_present,
             })
             .await
@@ -129,6 +135,14 @@ impl Pump {
                     if !self.forward(event).await {
                         return End::Finished;
                     }
+                }
+                Err(ConnectionError::RequestsDone) if given_up.load(Ordering::Relaxed) => {
+                    return End::Failed {
+                        why: LinkError::NoAnswer {
+                            limit_ms: u64::from(self.options.keep_alive_s) * 1_000,
+                        },
+                        up_since: Some(up_since),
+                    };
                 }
                 Err(ConnectionError::RequestsDone) => return End::Finished,
                 Err(error) => {
