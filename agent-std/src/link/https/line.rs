@@ -223,10 +223,8 @@ fn fault(error: &(dyn Error + 'static)) -> LinkError {
     let mut io_cause = None;
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(tls) = as_rustls(cause) {
-            return LinkError::Identity {
-                cause: tls.to_string(),
-            };
+        if let Some(why) = tls::fault(cause) {
+            return why;
         }
         io_cause = io_cause.or_else(|| cause.downcast_ref::<io::Error>().map(ToString::to_string));
         next = cause.source();
@@ -244,10 +242,27 @@ fn fault(error: &(dyn Error + 'static)) -> LinkError {
     }
 }
 
-fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(tls) = error.downcast_ref() {
-        return Some(tls);
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, Error as Tls};
+
+    use super::*;
+
+    fn meant(tls: Tls) -> LinkError {
+        fault(&io::Error::new(io::ErrorKind::InvalidData, tls))
     }
-    // An io::Error hides what it wraps from `source`.
-    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+
+    #[test]
+    fn bytes_damaged_on_their_way_pass_by_themselves_over_https_too() {
+        let damage = [
+            Tls::DecryptError,
+            Tls::AlertReceived(AlertDescription::BadRecordMac),
+        ];
+        for tls in damage {
+            let why = meant(tls);
+            assert!(!why.is_permanent(), "{why}");
+        }
+        let refused = Tls::AlertReceived(AlertDescription::CertificateUnknown);
+        assert!(meant(refused).is_permanent());
+    }
 }
