@@ -104,6 +104,8 @@ pub(super) fn fault(error: &(dyn Error + 'static)) -> Option<LinkError> {
     let cause = tls.to_string();
     Some(if is_damage(tls) {
         LinkError::Protocol { cause }
+    } else if is_untimely(tls) {
+        LinkError::Untimely { cause }
     } else {
         LinkError::Identity { cause }
     })
@@ -130,6 +132,19 @@ fn is_damage(error: &rustls::Error) -> bool {
         ),
         _ => false,
     }
+}
+
+/// Whether the other side's certificate is only out of its time. Machines without a battery for their
+/// clock begin in the past, and the time comes over the network soon after: no reason to wait for
+/// minutes.
+fn is_untimely(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        )
+    )
 }
 
 fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
