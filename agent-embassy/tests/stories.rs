@@ -263,6 +263,25 @@ fn a_cut_right_after_a_store_was_emptied_under_two_jobs_begins_one_of_them_anew(
     assert_eq!(starts, 3, "{:?}", world.log());
 }
 
+/// A firmware with more slots, rolled back to one with fewer, and installed again.
+#[test]
+fn a_record_left_by_a_firmware_with_more_slots_does_not_run_its_job_beside_itself() {
+    let mut world = World::new();
+    for id in ["a", "b"] {
+        world.create_job(id, &json!({"operation": "steps", "steps": 3}));
+    }
+    world.live::<2>(None, |world| {
+        let saved = |id: &str| world.log().contains(&format!("{id} saved 1"));
+        saved("a") && saved("b")
+    });
+    // The second job is offered anew to the one slot, when the first is over.
+    world.live::<1>(None, |world| starts_of(world, "b") == 2);
+    world.live::<2>(None, |world| over("a")(world) && over("b")(world));
+    assert_eq!(world.status("b"), Succeeded);
+    let done = world.log().iter().filter(|line| *line == "b done").count();
+    assert_eq!(done, 1, "{:?}", world.log());
+}
+
 #[test]
 fn a_damaged_store_that_is_emptied_keeps_the_count_of_boots() {
     // Counted anew, a later boot would be taken for this one, and its tokens would come again.
