@@ -15,7 +15,6 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -23,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use super::answer::Answer;
 use super::call::Request;
 use super::options::{ALPN_AWS_HTTP, BODY_MAX_BYTES, HEAD_MAX_BYTES, HttpsOptions, KEEP_IDLE_MS};
+use crate::link::dial::dial;
 use crate::link::{ConfigError, LinkError, tls};
 
 /// The header that names an error.
@@ -105,11 +105,10 @@ impl Dialer {
         let unreachable = |error: io::Error| LinkError::Unreachable {
             cause: error.to_string(),
         };
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
+        let limit = Duration::from_secs(self.connect_timeout_s);
+        let stream = dial(&self.host, self.port, limit)
             .await
             .map_err(unreachable)?;
-        // One small request at a time: waiting to fill a segment only costs time.
-        stream.set_nodelay(true).map_err(unreachable)?;
         match &self.tls {
             None => Line::over(stream).await,
             Some((connector, name)) => {

@@ -10,13 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
-    Transport, default_socket_connect,
+    Transport,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::fault;
+use crate::link::dial::dial;
 use crate::link::kicks::Kicks;
 use crate::link::options::STABLE_AFTER_MS;
 use crate::link::{Backoff, LinkError, LinkOptions, MAX_INFLIGHT, MAX_PACKET_BYTES, tls};
@@ -204,18 +205,16 @@ impl Pump {
             .set_clean_session(options.clean_session)
             .set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES)
             .set_inflight(MAX_INFLIGHT);
-        let address = match options.host.contains(':') {
-            true => format!("[{}]:{}", options.host, options.port),
-            false => format!("{}:{}", options.host, options.port),
-        };
-        mqtt.set_socket_connector(move |_, network| {
-            default_socket_connect(address.clone(), network)
+        let (host, port) = (options.host.clone(), options.port);
+        let limit = Duration::from_secs(options.connect_timeout_s);
+        mqtt.set_socket_connector(move |_, _| {
+            let host = host.clone();
+            async move { dial(&host, port, limit).await }
         });
         // Never the bottleneck: the link counts the outstanding sends itself.
         let capacity = options.max_outstanding.saturating_add(1);
         let (client, mut eventloop) = AsyncClient::builder(mqtt).capacity(capacity).build();
         let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
         network.set_connection_timeout(options.connect_timeout_s);
         eventloop.set_network_options(network);
         debug!(host = %options.host, port = options.port, "connecting");
