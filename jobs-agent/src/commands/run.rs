@@ -158,13 +158,7 @@ async fn lives(
             rotation: &mut rotation,
             exporter,
         };
-        let again = match config.jobs {
-            4 => drive::<4>(config, handlers, journal, &mut end).await?,
-            16 => drive::<16>(config, handlers, journal, &mut end).await?,
-            // The configuration takes these three and no others.
-            _ => drive::<1>(config, handlers, journal, &mut end).await?,
-        };
-        if !again {
+        if !drive(config, handlers, journal, &mut end).await? {
             return Ok(());
         }
     }
@@ -178,7 +172,7 @@ struct End<'e, S> {
 }
 
 /// One agent; answers whether there is to be another one.
-async fn drive<const JOBS: usize>(
+async fn drive(
     config: &Config,
     handlers: Handlers,
     journal: &Journal,
@@ -214,7 +208,6 @@ async fn drive<const JOBS: usize>(
                 noted.note(what);
             }
         })
-        .jobs::<JOBS>()
         .handlers(handlers);
     end.exporter.watch(agent.metrics());
     let again = Cell::new(false);
@@ -224,7 +217,12 @@ async fn drive<const JOBS: usize>(
             () = end.rotation.turn() => again.set(true),
         }
     };
-    agent.run_until(until).await?;
+    match config.jobs {
+        4 => agent.jobs::<4>().run_until(until).await?,
+        16 => agent.jobs::<16>().run_until(until).await?,
+        // The configuration takes these three and no others.
+        _ => agent.run_until(until).await?,
+    }
     Ok(again.get())
 }
 
