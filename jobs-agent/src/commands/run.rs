@@ -91,7 +91,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .map_err(unusable)?;
     }
     // Before anything is looked at or tidied up: it may be another agent's.
-    let _lock = state::lock(&config).map_err(|error| match error {
+    let _lock = state::lock(&config).await.map_err(|error| match error {
         TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
             dir: config.records(),
         })

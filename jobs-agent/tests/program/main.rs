@@ -634,3 +634,38 @@ async fn an_update_is_signed_without_its_url_and_another_url_installs_nothing() 
     assert_eq!(installed(), 1);
     terminate(agent).await;
 }
+
+#[tokio::test]
+async fn an_agent_that_is_started_while_another_one_ends_waits_for_its_folder() {
+    let gateway = Gateway::new("").await;
+    let lock = gateway.room.path("state").join(THING).join("lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    // The other one: it has the folder for a moment after the new one was started.
+    let other = fs::File::create(&lock).unwrap();
+    other.lock().unwrap();
+    let mut agent = gateway.agent();
+    let until_asked = tokio::time::sleep(std::time::Duration::from_millis(500));
+    tokio::select! {
+        ended = agent.wait() => panic!("it did not wait: {ended:?}"),
+        () = until_asked => {}
+    }
+    drop(other);
+    gateway.handler("good.sh", "exit 0");
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn of_an_agent_that_was_killed_nobody_is_told_that_it_is_connected() {
+    let gateway = Gateway::new("").await;
+    gateway.handler("good.sh", "exit 0");
+    let mut agent = gateway.agent();
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    assert!(gateway.says(&["status"]).await.contains("connected since"));
+    agent.kill().await.unwrap();
+    let said = gateway.says(&["status"]).await;
+    assert!(said.contains("agent     not running"), "{said}");
+    assert!(said.contains("service   not connected"), "{said}");
+}
