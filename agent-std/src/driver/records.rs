@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobs_agent_core::{Agent as Core, Record};
+use jobs_agent_core::Record;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
+use super::machine::Machine;
 use crate::agent::AgentError;
 use crate::store::{AsyncStore, FileStore, RecordStore, StoreError, StorePool};
 
@@ -74,10 +75,11 @@ pub(crate) async fn open(
 /// An earlier agent may have had more slots: its records move to free ones. They are written there
 /// before they are erased here, so a power cut in between leaves two copies, of which the next
 /// start erases one.
-pub(crate) async fn restore<const JOBS: usize>(
+pub(crate) async fn restore(
     store: &AsyncStore,
-    core: &mut Core<'_, JOBS>,
+    core: &mut (dyn Machine + '_),
 ) -> Result<(), AgentError> {
+    let jobs = core.jobs();
     let mut sound: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut seen = BTreeSet::new();
     for (slot, bytes) in store.load_all().await? {
@@ -99,19 +101,19 @@ pub(crate) async fn restore<const JOBS: usize>(
         error!(slot, why, "erasing a stored record");
         store.erase(slot).await?;
     }
-    if sound.len() > JOBS {
+    if sound.len() > jobs {
         return Err(AgentError::TooFewSlots {
             records: sound.len(),
-            jobs: JOBS,
+            jobs,
         });
     }
     let taken: BTreeSet<u8> = sound.iter().map(|(slot, _)| *slot).collect();
     let mut free = (0..=u8::MAX)
-        .take(JOBS)
+        .take(jobs)
         .filter(|slot| !taken.contains(slot));
     for (slot, bytes) in sound {
         let mut place = slot;
-        if usize::from(slot) >= JOBS {
+        if usize::from(slot) >= jobs {
             // As many records as slots at most: there is a free one.
             place = free.next().unwrap_or(slot);
             warn!(
@@ -132,7 +134,9 @@ pub(crate) async fn restore<const JOBS: usize>(
 
 #[cfg(test)]
 mod tests {
-    use jobs_agent_core::{Boot, BootId, Config, OperationTag, Phase, RECORD_LEN_MAX, RecordKind};
+    use jobs_agent_core::{
+        Agent as Core, Boot, BootId, Config, OperationTag, Phase, RECORD_LEN_MAX, RecordKind,
+    };
     use jobs_proto::ThingName;
 
     use super::*;
