@@ -128,6 +128,30 @@ fn two_job_ids_around_a_fault_are_one_too_many() {
 }
 
 #[test]
+fn a_job_id_before_the_fault_stands_whatever_comes_behind_it() {
+    let message = br#"{"execution":{"jobId":"a","jobDocument":{"a":xyz},"jobId":"b"}}"#;
+    assert_eq!(salvage(message).job_id.as_str(), "a");
+}
+
+#[test]
+fn a_message_refused_for_a_member_that_comes_twice_is_not_searched_for_a_job() {
+    let message = br#"{"execution":{"status":"QUEUED","status":"QUEUED","jobId":"a"}}"#;
+    let error = failure(message);
+    assert_eq!(error.kind, ErrorKind::DuplicateKey);
+    assert_eq!(error.salvage, None);
+}
+
+#[test]
+fn a_member_outside_of_its_place_is_no_better_than_an_unknown_one() {
+    let message = br#"{"jobId":"evil","versionNumber":{},"queuedAt":1,"execution":{"jobId":"good","clientToken":"evil","status":"QUEUED","queuedAt":4,"jobDocument":{}},"clientToken":"t1"}"#;
+    let read = decode::describe_accepted(message).unwrap();
+    assert!(read.client_token.unwrap().eq_str("t1"));
+    let execution = read.execution.unwrap();
+    assert_eq!(execution.job_id.as_str(), "good");
+    assert_eq!(execution.queued_at, Some(EpochSeconds(4)));
+}
+
+#[test]
 fn thirty_two_levels_are_read_and_thirty_three_are_not() {
     let nested = |levels: usize| {
         format!(

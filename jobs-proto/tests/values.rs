@@ -65,6 +65,24 @@ fn packed_pairs_are_empty_until_one_is_added() {
 }
 
 #[test]
+fn what_is_not_printed_is_dropped_from_a_packed_value_in_every_place_of_it() {
+    for dropped in ['\0', '\u{1B}', '\u{7F}', '\u{80}', '\u{AD}'] {
+        for place in 0..=20 {
+            let mut value = "one and twenty bytes.".to_owned();
+            value.insert(place, dropped);
+            let mut buffer = [0; 64];
+            let mut len = 0;
+            PackedDetails::push(&mut buffer, &mut len, "step", &value).unwrap();
+            let packed = PackedDetails(&buffer[..len]);
+            assert!(
+                packed.iter().eq([("step", "one and twenty bytes.")]),
+                "{dropped:?} at {place}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_time_gives_its_seconds() {
     assert_eq!(EpochSeconds(1_719_940_994).as_secs(), 1_719_940_994);
 }

@@ -4,4 +4,6 @@ mod answers;
 mod begin;
 mod effects;
 mod large;
+mod questions;
+mod side_by_side;
 mod support;
