@@ -169,8 +169,8 @@ fn an_unreadable_answer_about_a_job_that_is_done_does_not_delay_its_report() {
     // Whether the execution is still ours is asked before an outcome over a connection anew.
     let seen = reconnect(&mut agent, now);
     let question = seen.publishes.iter().find(|p| p.topic == ABOUT_A).unwrap();
-    let unreadable = NO_DOCUMENT.replace("\"queuedAt\":1", "\"queuedAt\":[]");
-    accept(&mut agent, now, question, &unreadable);
+    let unreadable = r#""execution":{"executionNumber":{},"jobId":"a","queuedAt":1},"#;
+    accept(&mut agent, now, question, unreadable);
     let report = perform(&mut agent, now).publish();
     assert!(report.payload.contains("SUCCEEDED"), "{}", report.payload);
 }
