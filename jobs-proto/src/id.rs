@@ -64,8 +64,31 @@ pub(crate) fn is_valid(text: &[u8], extra: Extra) -> bool {
     } else {
         THING_NAME_LEN_MAX
     };
+    #[cfg(feature = "fast")]
+    let admits = |byte: &u8| {
+        let known = PLAIN.get(usize::from(*byte));
+        known.is_some_and(|plain| *plain) || extra.admits(*byte)
+    };
+    #[cfg(not(feature = "fast"))]
     let admits = |byte: &u8| extra.admits(*byte);
     !text.is_empty() && text.len() <= max && text.iter().all(admits)
+}
+
+/// Which bytes every identifier may hold.
+#[cfg(feature = "fast")]
+static PLAIN: [bool; 256] = plain();
+
+#[cfg(feature = "fast")]
+const fn plain() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte: u8 = 0;
+    while let [first, tail @ ..] = rest {
+        *first = Extra::JOB.admits(byte);
+        byte = byte.wrapping_add(1);
+        rest = tail;
+    }
+    table
 }
 
 const fn check(text: &[u8], max: usize, extra: Extra) -> Result<(), IdError> {
@@ -199,5 +222,22 @@ impl<'a> JobId<'a> {
     /// The same as [`Self::new`], for bytes.
     pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
         is_valid(text, Extra::JOB).then_some(Self(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extra, JobId, ThingName, is_valid};
+
+    #[test]
+    fn identifiers_of_messages_and_of_programs_hold_the_same_bytes() {
+        for byte in 0..=u8::MAX {
+            let bytes = [b'a', byte];
+            let text = core::str::from_utf8(&bytes).ok();
+            let job = text.is_some_and(|text| JobId::new(text).is_ok());
+            let thing = text.is_some_and(|text| ThingName::new(text).is_ok());
+            assert_eq!(is_valid(&bytes, Extra::JOB), job, "{byte}");
+            assert_eq!(is_valid(&bytes, Extra::THING), thing, "{byte}");
+        }
     }
 }

@@ -32,17 +32,20 @@ impl<'a> Members<'a> {
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn next_key(&mut self) -> Option<EscapedStr<'a>> {
         let scanner = &mut self.scanner;
-        let first = !self.opened;
-        self.opened = true;
-        if first && !scanner.take(b'{') {
-            scanner.unexpected_or(ErrorKind::WrongType);
-            return None;
-        }
-        if scanner.take(b'}') {
-            return None;
-        }
-        if !first {
-            scanner.byte(b',');
+        if self.opened {
+            if !scanner.take(b',') {
+                scanner.byte(b'}');
+                return None;
+            }
+        } else {
+            self.opened = true;
+            if !scanner.take(b'{') {
+                scanner.unexpected_or(ErrorKind::WrongType);
+                return None;
+            }
+            if scanner.take(b'}') {
+                return None;
+            }
         }
         let key = scanner.key();
         scanner.is_sound().then_some(key)

@@ -73,9 +73,20 @@ const MILLIS_DIGITS_MIN: usize = 12;
 const TIME_DIGITS_MAX: usize = 15;
 
 /// Reads a number; `None` when it is none or does not fit.
-#[cfg_attr(feature = "fast", inline(always))]
-#[cfg_attr(not(feature = "fast"), inline(never))]
+#[cfg(feature = "fast")]
+#[inline(always)]
 pub(crate) fn read(text: &[u8], form: Form) -> Option<i64> {
+    short(text).or_else(|| read_any(text, form))
+}
+
+/// Reads a number; `None` when it is none or does not fit.
+#[cfg(not(feature = "fast"))]
+pub(crate) fn read(text: &[u8], form: Form) -> Option<i64> {
+    read_any(text, form)
+}
+
+#[inline(never)]
+fn read_any(text: &[u8], form: Form) -> Option<i64> {
     let (sign, digits) = match text {
         [b'-', digits @ ..] => (-1_i64, digits),
         digits => (0, digits),
@@ -98,6 +109,30 @@ pub(crate) fn read(text: &[u8], form: Form) -> Option<i64> {
     let value = (size.cast_signed() ^ sign).wrapping_sub(sign);
     // A sign that is not the one of the text shows that the number did not fit, or was none.
     (fits && (size == 0 || value ^ sign >= 0)).then_some(value)
+}
+
+/// Reads what most numbers are: digits that mean the same in every form, since they always fit and
+/// count seconds as a time; `None` for others.
+#[cfg(feature = "fast")]
+#[inline(always)]
+fn short(text: &[u8]) -> Option<i64> {
+    if !matches!(text.len(), 1..MILLIS_DIGITS_MIN) {
+        return None;
+    }
+    let mut number: i64 = 0;
+    let mut rest = text;
+    if let Some((bytes, behind)) = text.split_first_chunk() {
+        number = crate::swar::eight_digits(u64::from_le_bytes(*bytes))?.cast_signed();
+        rest = behind;
+    }
+    for byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+    }
+    Some(number)
 }
 
 /// Reads a whole number with an optional minus; `None` when it is none or does not fit.
@@ -126,4 +161,45 @@ pub(crate) fn divide_by_10(value: &mut u64) -> u8 {
         }
     }
     left
+}
+
+#[cfg(all(test, feature = "fast"))]
+mod tests {
+    use super::{Form, read, read_any};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_way_reads(text in "[-+]?[0-9]{0,22}([.e][0-9]{0,3})?") {
+            for form in [Form::Int, Form::Time] {
+                let text = text.as_bytes();
+                prop_assert_eq!(read(text, form), read_any(text, form));
+            }
+        }
+
+        #[test]
+        fn what_is_no_number_is_none_on_both_ways(text in prop::collection::vec(any::<u8>(), 0..13)) {
+            for form in [Form::Int, Form::Time] {
+                prop_assert_eq!(read(&text, form), read_any(&text, form));
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_read_as_on_the_long_way() {
+        for len in 1..12 {
+            for place in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut text = [b'7'; 12];
+                    text[place] = byte;
+                    let text = &text[..len];
+                    assert_eq!(
+                        read(text, Form::Time),
+                        read_any(text, Form::Time),
+                        "{text:?}"
+                    );
+                }
+            }
+        }
+    }
 }

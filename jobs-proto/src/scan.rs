@@ -12,6 +12,8 @@ mod string;
 mod value;
 
 use crate::decode::ErrorKind;
+#[cfg(feature = "fast")]
+use crate::swar;
 use crate::text::EscapedStr;
 
 /// What is wrong, and where.
@@ -207,6 +209,15 @@ impl<'a> Scanner<'a> {
     #[cfg(feature = "fast")]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or(&[])
+    }
+
+    /// The next eight bytes, the first of which is the lowest.
+    #[cfg(feature = "fast")]
+    #[inline(always)]
+    fn eight(&self) -> Option<u64> {
+        let behind = self.at.wrapping_add(swar::LEN);
+        let bytes = self.bytes.get(self.at..behind)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     /// Steps over this byte.

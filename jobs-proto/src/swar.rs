@@ -31,11 +31,11 @@ pub(crate) const fn place(bits: u64) -> usize {
 /// others behind it.
 pub(crate) const fn ends(word: u64) -> u64 {
     // Where an ASCII byte is less than what is taken from it, its highest bit gets set. A borrow
-    // can set one too many, but only above a place that is a hit itself.
-    let quotes = (word ^ all(b'"')).wrapping_sub(ONES);
+    // can set one too many, but only above a place that is a hit itself. With this bit turned, a
+    // quote comes right behind the control characters, which stay among themselves.
+    let quotes = (word ^ all(b'"' ^ b' ')).wrapping_sub(all(b' ' + 1));
     let slashes = (word ^ all(b'\\')).wrapping_sub(ONES);
-    let controls = word.wrapping_sub(all(b' '));
-    (quotes | slashes | controls) & !word & HIGH_BITS
+    (quotes | slashes) & !word & HIGH_BITS
 }
 
 /// Whether all bytes of the word are ASCII that JSON and people print as it is: no control

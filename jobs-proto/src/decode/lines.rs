@@ -33,8 +33,13 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) const fn new(payload: &'a [u8], at: usize) -> Self {
+        Self::at(Members::new(Scanner::new(payload, at)))
+    }
+
+    /// In no list yet.
+    pub(super) const fn at(members: Members<'a>) -> Self {
         Self {
-            members: Members::new(Scanner::new(payload, at)),
+            members,
             list: words::NONE,
             met: 0,
         }

@@ -1,5 +1,7 @@
 //! The one loop that reads the members of all messages.
 
+#[cfg(feature = "fast")]
+use super::lines::Walk;
 use super::shape::{self, NESTED, Set, Shape};
 use super::{ErrorKind, Message, salvage};
 use crate::id::{self, Extra};
@@ -27,7 +29,7 @@ impl<'a> Message<'_, 'a> {
     #[inline(never)]
     pub(super) fn object(&mut self, shape: &Shape, loose: bool) {
         let mut copy = Message {
-            walk: self.walk.clone(),
+            walk: Walk::at(self.walk.members.clone()),
             values: &mut *self.values,
             ..*self
         };
@@ -39,7 +41,7 @@ impl<'a> Message<'_, 'a> {
             object_at,
             ..
         } = copy;
-        self.walk = walk;
+        self.walk.members = walk.members;
         self.present = present;
         self.seen = seen;
         self.object_at = object_at;
@@ -79,8 +81,7 @@ impl<'a> Message<'_, 'a> {
                     scanner.value()
                 };
                 if bit != 0 && !value.is_empty() {
-                    let at = scanner.at().wrapping_sub(value.len());
-                    self.take(index, value, at, loose);
+                    self.take(index, value, loose);
                 }
             }
         }
@@ -94,7 +95,7 @@ impl<'a> Message<'_, 'a> {
 
     /// Keeps the value of a known member that is met for the first time.
     #[cfg_attr(feature = "fast", inline(always))]
-    fn take(&mut self, index: u8, value: &'a [u8], at: usize, loose: bool) {
+    fn take(&mut self, index: u8, value: &'a [u8], loose: bool) {
         let bit = shape::bit(index);
         self.seen |= bit;
         // The value is well-formed, so that its first byte tells its type.
@@ -103,8 +104,11 @@ impl<'a> Message<'_, 'a> {
             return;
         }
         let mut kept = value;
-        if first == b'"' && index != member::JOB_DOCUMENT {
-            kept = value.get(1..value.len().wrapping_sub(1)).unwrap_or(value);
+        if first == b'"'
+            && index != member::JOB_DOCUMENT
+            && let [_, inside @ .., _] = value
+        {
+            kept = inside;
         }
         let mut kind = ErrorKind::WrongType;
         let good = match index {
@@ -120,12 +124,19 @@ impl<'a> Message<'_, 'a> {
                 }
                 first == b'"' && id::is_valid(kept, extra)
             }
-            member::OBJECTS..member::INTS => first == b'{',
+            member::OBJECTS..member::INTS => {
+                let object = first == b'{';
+                if object && index == member::JOBS {
+                    self.object_at = self.start_of(value);
+                }
+                object
+            }
             member::INTS..member::ANY => number::signed(kept).is_some(),
             _ => true,
         };
         if !good {
             if !loose {
+                let at = self.start_of(value);
                 self.scanner().fail_at(kind, at);
             }
             return;
@@ -134,9 +145,11 @@ impl<'a> Message<'_, 'a> {
             *place = kept;
             self.present |= bit;
         }
-        if index == member::JOBS {
-            self.object_at = at;
-        }
+    }
+
+    /// Where the value begins that was just stepped over.
+    fn start_of(&mut self, value: &[u8]) -> usize {
+        self.scanner().at().wrapping_sub(value.len())
     }
 
     /// Keeps nothing but these members.

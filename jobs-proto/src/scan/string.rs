@@ -40,8 +40,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut wide: u64 = 0;
         loop {
-            if let Some(bytes) = self.rest().first_chunk() {
-                let word = u64::from_le_bytes(*bytes);
+            if let Some(word) = self.eight() {
                 wide |= word;
                 let steps = swar::plain_len(word);
                 self.at = self.at.wrapping_add(steps);

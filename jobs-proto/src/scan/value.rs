@@ -20,9 +20,7 @@ impl<'a> Scanner<'a> {
     fn digits(&mut self) {
         let start = self.at;
         #[cfg(feature = "fast")]
-        if let Some(bytes) = self.rest().first_chunk()
-            && swar::are_digits(u64::from_le_bytes(*bytes))
-        {
+        if self.eight().is_some_and(swar::are_digits) {
             self.at = self.at.wrapping_add(swar::LEN);
         }
         while self.peek().is_ascii_digit() {
