@@ -5,7 +5,7 @@ use jobs_proto::details::{DetailsError, PackedDetails};
 use jobs_proto::document::Document;
 use jobs_proto::encode::EncodeError;
 use jobs_proto::topic::TopicError;
-use jobs_proto::{EpochSeconds, EscapedStr, IdError, JobStatus, TooSmall, UpdateStatus};
+use jobs_proto::{EpochSeconds, EscapedStr, IdError, JobStatus, TooSmall, UpdateStatus, limits};
 
 /// A text of a document that has it under `text`, as it stands there.
 fn text(document: &str) -> EscapedStr<'_> {
@@ -80,6 +80,18 @@ fn what_is_not_printed_is_dropped_from_a_packed_value_in_every_place_of_it() {
             );
         }
     }
+}
+
+#[test]
+fn the_longest_packed_pairs_are_as_long_as_the_constant_says() {
+    let value = "\u{1F600}".repeat(limits::STATUS_DETAILS_VALUE_CHARS_MAX);
+    let mut buffer = vec![0; PackedDetails::LEN_MAX];
+    let mut len = 0;
+    for index in 0..limits::STATUS_DETAILS_PAIRS_MAX {
+        let key = index.to_string().repeat(limits::STATUS_DETAILS_KEY_LEN_MAX);
+        PackedDetails::push(&mut buffer, &mut len, &key, &value).unwrap();
+    }
+    assert_eq!(len, PackedDetails::LEN_MAX);
 }
 
 #[test]
