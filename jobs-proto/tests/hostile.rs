@@ -79,6 +79,14 @@ fn a_fault_is_reported_where_it_is() {
 }
 
 #[test]
+fn a_member_that_is_missing_is_missed_where_the_execution_begins() {
+    let message = br#"{"execution":{"statusDetails":{},"status":"QUEUED","queuedAt":1}}"#;
+    let error = failure(message);
+    assert_eq!(error.kind, ErrorKind::MissingField);
+    assert_eq!(error.offset, "{\"execution\":".len());
+}
+
+#[test]
 fn a_job_id_inside_the_document_is_never_taken_for_the_job() {
     let document = br#"{"execution":{"jobId":"evil"},"jobId":"evil","a":xyz}"#;
     assert_job_7(&with_document(document), ErrorKind::Syntax);

@@ -3,6 +3,8 @@
 mod answers;
 mod begin;
 mod effects;
+#[cfg(feature = "_explore")]
+mod exploration;
 mod large;
 mod questions;
 mod side_by_side;
