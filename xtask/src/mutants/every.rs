@@ -82,7 +82,9 @@ pub(crate) fn every(more: &[String]) -> Result<(), String> {
         let mut mutants = cargo(&["mutants", "--iterate", "--package", pass.package]);
         mutants.args(["--test-package", pass.tests]);
         mutants.args(pass.features).args(more);
-        mutants.arg("--output").arg(folder(pass.package));
+        let out = folder(pass.package);
+        std::fs::create_dir_all(&out).map_err(|error| error.to_string())?;
+        mutants.arg("--output").arg(out);
         let status = mutants.status().map_err(|error| error.to_string())?;
         // A mutant that hangs was noticed, too.
         if !matches!(status.code(), Some(CAUGHT | MISSED | HUNG)) {
