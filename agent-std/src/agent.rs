@@ -15,7 +15,7 @@ use jobs_agent_core::{Boot, BootId as CoreBootId, Config, JobHandler};
 use jobs_proto::ThingName;
 
 use crate::boot::{self, BootId};
-use crate::driver::{self, Surroundings, records};
+use crate::driver::{self, Surroundings, machine, records};
 use crate::happening::Happening;
 use crate::metrics::Metrics;
 use crate::reboot::{NoReboot, Reboot};
@@ -107,8 +107,9 @@ impl<T: Transport> Agent<Handlers, 1, T> {
 }
 
 impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
-    /// Where the job records are kept; the directory belongs to one running agent. Without it,
-    /// a folder of the thing's name under [`STATE_ROOT`].
+    /// Where the job records are kept; the directory belongs to one running agent, and to one thing:
+    /// an agent of another thing does not start while it holds unfinished jobs. Without it, a folder
+    /// of the thing's name under [`STATE_ROOT`].
     #[must_use]
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.records = Some(records::Place::Dir(dir.into()));
@@ -258,6 +259,19 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
     /// write that has begun still ends, in a thread of its own, before the directory is let go,
     /// and the next agent goes on from there. Only the orderly leave is lost.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
+        self.jobs::<1>()
+            .run_on(machine::make::<JOBS>, shutdown)
+            .await
+    }
+}
+
+impl<H: JobHandler, T: Transport> Agent<H, 1, T> {
+    /// Runs on the core that `make` makes: the same code for every number of slots.
+    async fn run_on(
+        self,
+        make: machine::Make,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), AgentError> {
         let thing = ThingName::new(&self.thing).map_err(|source| AgentError::Thing {
             name: self.thing.clone(),
             source,
@@ -280,18 +294,10 @@ impl<H: JobHandler, const JOBS: usize, T: Transport> Agent<H, JOBS, T> {
         let place = self
             .records
             .unwrap_or_else(|| records::Place::Dir(PathBuf::from(STATE_ROOT).join(&self.thing)));
-        let store = records::open(place, self.pool.as_ref()).await?;
+        let store = records::open(place, &self.thing, self.pool.as_ref()).await?;
         let link = self.transport.open(&self.thing, entropy)?;
-        tracing::info!(thing = %self.thing, jobs = JOBS, "agent starts");
-        driver::drive::<H, JOBS>(
-            &config,
-            boot,
-            link,
-            store,
-            self.handlers,
-            self.around,
-            shutdown,
-        )
-        .await
+        let core = make(&config, boot);
+        tracing::info!(thing = %self.thing, jobs = core.jobs(), "agent starts");
+        driver::drive(core, link, store, self.handlers, self.around, shutdown).await
     }
 }

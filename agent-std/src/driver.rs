@@ -15,6 +15,7 @@ mod clock;
 mod desk;
 mod effects;
 mod events;
+pub(crate) mod machine;
 mod port;
 pub(crate) mod records;
 mod reset;
@@ -27,9 +28,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 
-use jobs_agent_core::{
-    Agent as Core, Boot, Config, JobHandler, Millis, Outcome, Output, Receipt, RunId, Scratch,
-};
+use jobs_agent_core::{JobHandler, Millis, Outcome, Output, Receipt, RunId, Scratch};
 use tracing::{error, info};
 
 use crate::agent::AgentError;
@@ -40,6 +39,7 @@ use crate::reboot::{Reboot, RebootError};
 use crate::store::{AsyncStore, StoreError};
 use clock::Clock;
 use desk::{Desk, Word, Work};
+use machine::Machine;
 use port::Port;
 use reset::{Reset, going_down};
 use writes::Writes;
@@ -61,23 +61,21 @@ impl Surroundings {
 }
 
 /// Runs an agent until `shutdown` resolves, then leaves in order.
-pub(crate) async fn drive<H: JobHandler, const JOBS: usize>(
-    config: &Config<'_>,
-    boot: Boot,
+pub(crate) async fn drive<H: JobHandler>(
+    mut core: Box<dyn Machine + '_>,
     link: impl Link,
     store: AsyncStore,
     handlers: H,
     around: Surroundings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
-    // About 9 KiB for each slot: too much to move about inside futures.
-    let mut core = Box::new(Core::<JOBS>::new(config, boot));
-    records::restore(&store, &mut core).await?;
+    records::restore(&store, &mut *core).await?;
+    let jobs = core.jobs();
     let mut driver = Driver {
         core,
         clock: Clock::start(),
         link,
-        desk: Desk::new(handlers, desk::perform, JOBS),
+        desk: Desk::new(handlers, desk::perform, jobs),
         writes: Writes::new(store),
         sends: HashMap::new(),
         subscribe: None,
@@ -108,8 +106,8 @@ struct Subscribe {
     filters: Vec<String>,
 }
 
-struct Driver<'c, H: JobHandler, B, F, L, const JOBS: usize> {
-    core: Box<Core<'c, JOBS>>,
+struct Driver<'c, H: JobHandler, B, F, L> {
+    core: Box<dyn Machine + 'c>,
     clock: Clock,
     link: L,
     desk: Desk<H, B, F>,
@@ -121,7 +119,7 @@ struct Driver<'c, H: JobHandler, B, F, L, const JOBS: usize> {
     around: Surroundings,
 }
 
-impl<H, B, F, L, const JOBS: usize> Driver<'_, H, B, F, L, JOBS>
+impl<H, B, F, L> Driver<'_, H, B, F, L>
 where
     H: JobHandler,
     B: Fn(Arc<H>, Work<H::Plan>, Port) -> F,

@@ -77,6 +77,10 @@ enum Command {
         /// How long it may be begun from now, such as 7d; without, for ever.
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         valid_for: Option<std::time::Duration>,
+        /// Where the file of an update is, if the document has no `url`. It is not signed, so that
+        /// the service can fill in a presigned URL; the document must have the file's `sha256`.
+        #[arg(long)]
+        url: Option<String>,
         /// The document; `-` for standard input.
         file: PathBuf,
     },
@@ -100,8 +104,12 @@ impl Cli {
                 things,
                 job_id,
                 valid_for,
+                url,
                 file,
-            } => return sign::document(key, things, job_id.as_deref(), *valid_for, file),
+            } => {
+                let job_id = job_id.as_deref();
+                return sign::document(key, things, job_id, *valid_for, url.as_deref(), file);
+            }
             _ => {}
         }
         let variable = |name: &str| std::env::var(name).ok();

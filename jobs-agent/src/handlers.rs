@@ -21,6 +21,7 @@ use crate::{
     runner::{StepPlan, StepRunner},
     signed::{Asked, Signed, is_signed},
     step::Steps,
+    turns::Turns,
     update::{self, KeyFault, Keys, Update, UpdatePlan},
 };
 
@@ -41,6 +42,9 @@ pub struct Handlers {
     pub update: Update,
     /// Where ends of work are noted.
     pub journal: Journal,
+    /// Whose turn it is at files and targets. To be told which jobs come back after a restart, and
+    /// which are over.
+    pub turns: Turns,
 }
 
 /// What one of them read out of a document.
@@ -73,10 +77,12 @@ impl Handlers {
         let folders = config.step_folders();
         let signed = &config.signed_documents;
         let keys = Keys::read(&signed.keys)?;
+        let turns = Turns::default();
         Ok(Self {
             signed: Signed::new(keys, signed.expiry_required, &config.thing),
             steps: StepRunner::new(config.steps.clone(), steps.clone(), &folders),
-            push: ConfigPush::new(config.config_push.clone(), steps.clone(), &folders),
+            push: ConfigPush::new(config.config_push.clone(), steps.clone(), &folders)
+                .taking_turns(turns.clone()),
             certificates: Certificates::new(
                 config.certificates.rotate,
                 &config.thing,
@@ -90,8 +96,10 @@ impl Handlers {
                 steps.clone(),
                 &folders,
                 config.versions(),
-            )?,
+            )?
+            .taking_turns(turns.clone()),
             journal,
+            turns,
         })
     }
 

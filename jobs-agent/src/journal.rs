@@ -14,11 +14,11 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
 };
 
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tracing::warn;
 
 use crate::durable;
@@ -31,7 +31,7 @@ const WAITING_MAX: usize = 1_024;
 /// Writes a journal. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    entries: SyncSender<Entry>,
+    entries: Sender<Entry>,
     /// Entries for which there was no room.
     lost: Arc<AtomicU64>,
 }
@@ -60,7 +60,7 @@ impl Journal {
         let mut file = Ring::open(path, kept)?;
         let (journal, written) = Self::channel();
         let lost = Arc::clone(&journal.lost);
-        let write = move || write_all(&written, &lost, &mut file);
+        let write = move || write_all(written, &lost, &mut file);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(write)?;
@@ -74,7 +74,8 @@ impl Journal {
     }
 
     fn channel() -> (Self, Receiver<Entry>) {
-        let (entries, written) = sync_channel(WAITING_MAX);
+        // Takes room for what waits, and not for what could: the standard library's takes 80 KiB.
+        let (entries, written) = channel(WAITING_MAX);
         let lost = Arc::default();
         (Self { entries, lost }, written)
     }
@@ -111,7 +112,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries.collect())
 }
 
-fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, file: &mut Ring) {
+fn write_all(mut entries: Receiver<Entry>, lost: &AtomicU64, file: &mut Ring) {
     let mut held: Option<Entry> = None;
     let mut broken = false;
     let mut write = |file: &mut Ring, entry: &Entry| {
@@ -123,7 +124,7 @@ fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, file: &mut Ring) {
         }
         broken = result.is_err();
     };
-    while let Ok(mut entry) = entries.recv() {
+    while let Some(mut entry) = entries.blocking_recv() {
         if let Some(gap) = gap(lost) {
             write(file, &gap);
         }
@@ -294,7 +295,7 @@ mod tests {
         (0..5_000).for_each(|id| journal.note(job(id)));
         let lost = Arc::clone(&journal.lost);
         drop(journal);
-        write_all(&written, &lost, &mut file);
+        write_all(written, &lost, &mut file);
         let entries = read(&path).unwrap();
         let count = 5_000 - WAITING_MAX as u64;
         assert!(entries.iter().any(|e| e.what == What::Lost { count }));

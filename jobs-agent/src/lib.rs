@@ -12,6 +12,7 @@
 //! * [`logs`]: the end of logs, to presigned URLs;
 //! * [`update`]: files that are proven, installed, and kept if the device is well;
 //! * [`signed`]: documents that are done only with a good signature;
+//! * [`turns`]: one job at a time for each file and target;
 //! * [`journal`]: what happened lately, on the disk;
 //! * [`metrics`]: counters for Prometheus;
 //! * [`logging`]: what is logged;
@@ -39,4 +40,5 @@ mod saved;
 pub mod signed;
 pub mod step;
 pub mod supervise;
+pub mod turns;
 pub mod update;

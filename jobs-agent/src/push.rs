@@ -8,7 +8,7 @@
 //! The present file is kept beside it (`.before`, until the next push); the new one takes its place
 //! at once; the file's check command runs; if it fails, the old content is put back. A cut of the
 //! power at any point is followed by the same steps from the last checkpoint, which end the same
-//! way.
+//! way. Jobs for one file take turns: see [`crate::turns`].
 
 use std::{
     collections::BTreeMap,
@@ -28,6 +28,7 @@ use crate::{
     durable, hook,
     step::Steps,
     supervise::{End, Folder},
+    turns::{self, Turns},
 };
 
 /// The operation's name.
@@ -73,6 +74,7 @@ pub struct ConfigPush {
     policy: PushPolicy,
     steps: Steps,
     folders: PathBuf,
+    turns: Turns,
 }
 
 /// What [`ConfigPush`] read out of a document.
@@ -108,7 +110,15 @@ impl ConfigPush {
             policy,
             steps,
             folders: folders.into(),
+            turns: Turns::default(),
         }
+    }
+
+    /// Waits for its turn at a file among these.
+    #[must_use]
+    pub fn taking_turns(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
     }
 
     async fn replace<P: JobPort>(&self, plan: &PushPlan, port: &mut P) -> Outcome {
@@ -224,6 +234,10 @@ impl JobHandler for ConfigPush {
         {
             return failed(&format!("the folder of a check cannot be used: {error}"));
         }
+        let place = turns::of_file(&plan.file.path);
+        if let Err(reason) = self.turns.take(&place, port).await {
+            return failed(&format!("stopped ({reason:?}) before the file was touched"));
+        }
         let outcome = self.replace(&plan, port).await;
         self.done(outcome, port.job_id()).await
     }
@@ -238,6 +252,8 @@ impl JobHandler for ConfigPush {
         let ([FORMAT], Some(plan)) = (from.bytes(), plan) else {
             return failed("the checkpoint is of another version of this agent");
         };
+        let place = turns::of_file(&plan.file.path);
+        self.turns.take_again(&place, port.job_id()).await;
         let kept = beside(&plan.file.path, ".before");
         let attempt = port.attempt();
         let outcome = if attempt.number >= attempt.last && attempt.last > 1 {

@@ -17,9 +17,15 @@
 //! inside a document is not unwrapped a second time.
 //!
 //! The service fills in placeholders (presigned URLs, parameters of templates) in the text of a
-//! document; in a statement there is no such text.
+//! document; in a statement there is no such text. So the URL of an update may stand beside what
+//! was signed, and is taken where the signed document has none and has a checksum:
+//!
+//! ```json
+//! {"signed":"…","signature":"…","url":"${aws:iot:s3-presigned-url:https://…}"}
+//! ```
 
 mod sign;
+mod url;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jobs_proto::document::Document;
@@ -60,6 +66,9 @@ pub struct Signed {
 struct Envelope {
     signed: String,
     signature: String,
+    /// Where the file of an update is; nobody signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 /// What is signed.
@@ -157,7 +166,7 @@ impl Signed {
         !self.keys.is_empty()
     }
 
-    /// The document in a signed one.
+    /// The document in a signed one; of an update with the URL from beside it, if there is one.
     ///
     /// # Errors
     /// Why it is not done.
@@ -176,7 +185,10 @@ impl Signed {
         if is_signed(&inner) {
             return Err("a signed document within a signed document".to_owned());
         }
-        Ok(inner)
+        match envelope.url {
+            Some(url) => url::complete(&inner, &url),
+            None => Ok(inner),
+        }
     }
 
     fn check(&self, statement: &Statement, asked: Asked<'_>) -> Result<(), String> {

@@ -18,6 +18,8 @@
 //! | while rolling back | the roll-back command runs again |
 //! | after it | reports FAILED with the reason of the self-test |
 //!
+//! Updates of one target take turns: see [`crate::turns`].
+//!
 //! A cancel ends a download and no command: what was installed by then is rolled back.
 
 mod document;
@@ -39,6 +41,7 @@ use crate::{
     policy::DownloadPolicy,
     step::Steps,
     supervise::{End, Folder},
+    turns::{self, Turns},
 };
 pub use document::UpdatePlan;
 pub use signature::{KeyFault, Keys, statement};
@@ -113,6 +116,7 @@ pub struct Update {
     steps: Steps,
     folders: PathBuf,
     versions: Versions,
+    turns: Turns,
 }
 
 impl Update {
@@ -135,7 +139,24 @@ impl Update {
             steps,
             folders: folders.into(),
             versions: Versions::at(versions),
+            turns: Turns::default(),
         })
+    }
+
+    /// Waits for its turn at a target among these.
+    #[must_use]
+    pub fn taking_turns(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
+    }
+
+    /// # Errors
+    /// The version is older than what was installed last, where that matters.
+    fn check_version(&self, plan: &UpdatePlan) -> Result<(), String> {
+        if plan.target.keys.is_empty() || plan.target.allow_older {
+            return Ok(());
+        }
+        self.versions.check(&plan.name, &plan.version)
     }
 
     async fn install<P: JobPort>(&self, plan: &UpdatePlan, port: &mut P) -> Outcome {
@@ -276,12 +297,10 @@ impl JobHandler for Update {
         let plan = UpdatePlan::read(offer.document.0, &self.policy, &self.keys);
         let plan = plan.and_then(|plan| {
             // One that was begun goes on: it may have to go back, too.
-            if offer.resuming || plan.target.keys.is_empty() || plan.target.allow_older {
-                return Ok(plan);
+            if !offer.resuming {
+                self.check_version(&plan)?;
             }
-            self.versions
-                .check(&plan.name, &plan.version)
-                .map(|()| plan)
+            Ok(plan)
         });
         match plan {
             Ok(mut plan) => {
@@ -300,6 +319,14 @@ impl JobHandler for Update {
         {
             return failed(&format!("the folder of a step cannot be used: {error}"));
         }
+        let place = turns::of_target(&plan.name);
+        if let Err(reason) = self.turns.take(&place, port).await {
+            return failed(&format!("stopped ({reason:?}) before anything was done"));
+        }
+        // Another job may have had the target meanwhile, and have installed a newer one.
+        if let Err(why) = self.check_version(&plan) {
+            return failed(&why);
+        }
         self.done(self.install(&plan, port).await, port.job_id())
             .await
     }
@@ -314,6 +341,8 @@ impl JobHandler for Update {
         let Some(plan) = plan else {
             return failed("the job document is gone");
         };
+        let place = turns::of_target(&plan.name);
+        self.turns.take_again(&place, port.job_id()).await;
         let outcome = match Stage::read(from.bytes()) {
             Some(Stage::SelfTest) => self.prove(&plan, port).await,
             Some(Stage::RollBack(why)) => self.leave(&plan, &why, port).await,

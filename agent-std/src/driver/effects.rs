@@ -12,7 +12,7 @@ use super::{Driver, Subscribe};
 use crate::happening::Happening;
 use crate::link::{Link, Qos};
 
-impl<H, B, F, L, const JOBS: usize> Driver<'_, H, B, F, L, JOBS>
+impl<H, B, F, L> Driver<'_, H, B, F, L>
 where
     H: JobHandler,
     B: Fn(Arc<H>, Work<H::Plan>, Port) -> F,

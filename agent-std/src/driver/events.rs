@@ -15,7 +15,7 @@ use crate::link::{Link, LinkError, LinkEvent, SendId};
 use crate::redact::redact;
 use crate::store::StoreError;
 
-impl<H, B, F, L, const JOBS: usize> Driver<'_, H, B, F, L, JOBS>
+impl<H, B, F, L> Driver<'_, H, B, F, L>
 where
     H: JobHandler,
     B: Fn(Arc<H>, Work<H::Plan>, Port) -> F,

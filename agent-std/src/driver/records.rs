@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobs_agent_core::{Agent as Core, Record};
+use jobs_agent_core::Record;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
+use super::machine::Machine;
 use crate::agent::AgentError;
 use crate::store::{AsyncStore, FileStore, RecordStore, StoreError, StorePool};
 
@@ -38,8 +39,12 @@ impl RecordStore for Box<dyn RecordStore> {
 }
 
 /// Opens the store, on a thread of its own or of a pool; waits a little for an earlier agent to let
-/// go of the directory.
-pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<AsyncStore, StoreError> {
+/// go of the directory. A directory is refused that holds records of another thing.
+pub(crate) async fn open(
+    place: Place,
+    thing: &str,
+    pool: Option<&StorePool>,
+) -> Result<AsyncStore, StoreError> {
     let dir = match (place, pool) {
         (Place::Store(store), None) => return AsyncStore::new(store),
         (Place::Store(store), Some(pool)) => return Ok(AsyncStore::pooled(store, pool)),
@@ -47,8 +52,8 @@ pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<Async
     };
     let give_up_at = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
     loop {
-        let dir = dir.clone();
-        let make = move || FileStore::open(dir);
+        let (dir, thing) = (dir.clone(), thing.to_owned());
+        let make = move || FileStore::open_for(dir, &thing);
         let opened = match pool {
             Some(pool) => AsyncStore::made_on(pool, make).await,
             None => match tokio::task::spawn_blocking(make).await {
@@ -70,10 +75,11 @@ pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<Async
 /// An earlier agent may have had more slots: its records move to free ones. They are written there
 /// before they are erased here, so a power cut in between leaves two copies, of which the next
 /// start erases one.
-pub(crate) async fn restore<const JOBS: usize>(
+pub(crate) async fn restore(
     store: &AsyncStore,
-    core: &mut Core<'_, JOBS>,
+    core: &mut (dyn Machine + '_),
 ) -> Result<(), AgentError> {
+    let jobs = core.jobs();
     let mut sound: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut seen = BTreeSet::new();
     for (slot, bytes) in store.load_all().await? {
@@ -95,19 +101,19 @@ pub(crate) async fn restore<const JOBS: usize>(
         error!(slot, why, "erasing a stored record");
         store.erase(slot).await?;
     }
-    if sound.len() > JOBS {
+    if sound.len() > jobs {
         return Err(AgentError::TooFewSlots {
             records: sound.len(),
-            jobs: JOBS,
+            jobs,
         });
     }
     let taken: BTreeSet<u8> = sound.iter().map(|(slot, _)| *slot).collect();
     let mut free = (0..=u8::MAX)
-        .take(JOBS)
+        .take(jobs)
         .filter(|slot| !taken.contains(slot));
     for (slot, bytes) in sound {
         let mut place = slot;
-        if usize::from(slot) >= JOBS {
+        if usize::from(slot) >= jobs {
             // As many records as slots at most: there is a free one.
             place = free.next().unwrap_or(slot);
             warn!(
@@ -128,7 +134,9 @@ pub(crate) async fn restore<const JOBS: usize>(
 
 #[cfg(test)]
 mod tests {
-    use jobs_agent_core::{Boot, BootId, Config, OperationTag, Phase, RECORD_LEN_MAX, RecordKind};
+    use jobs_agent_core::{
+        Agent as Core, Boot, BootId, Config, OperationTag, Phase, RECORD_LEN_MAX, RecordKind,
+    };
     use jobs_proto::ThingName;
 
     use super::*;

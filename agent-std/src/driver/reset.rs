@@ -37,7 +37,7 @@ pub(super) async fn going_down(reset: &mut Option<Reset>) -> Result<(), RebootEr
     result.unwrap_or_else(|_| Err(RebootError::Other("the reset panicked".to_owned())))
 }
 
-impl<H, B, F, L, const JOBS: usize> Driver<'_, H, B, F, L, JOBS>
+impl<H, B, F, L> Driver<'_, H, B, F, L>
 where
     H: JobHandler,
     B: Fn(Arc<H>, Work<H::Plan>, Port) -> F,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use jobs_agent_core::{BootId, Checkpoint};
+use jobs_agent_core::{Boot, BootId, Checkpoint, Config};
 use jobs_proto::ThingName;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -129,7 +129,8 @@ async fn play(mut link: Played, handlers: Handlers, reboot: impl Reboot) -> (Vec
         observer: None,
     };
     let over = told.over.notified();
-    drive::<_, 1>(&config, boot, link, store, handlers, around, over)
+    let core = machine::make::<1>(&config, boot);
+    drive(core, link, store, handlers, around, over)
         .await
         .unwrap();
     let statuses = told.statuses.lock().unwrap().clone();

@@ -15,17 +15,19 @@ use std::{
     sync::Arc,
 };
 
-use agent_std::{Agent, AgentError, SystemReboot, store::StoreError};
+use agent_std::{Agent, AgentError, Happening, SystemReboot, store::StoreError};
 use jobs_agent::{
     config::Config,
     handlers::Handlers,
     journal::{Journal, What},
     logging,
     metrics::{self, Exporter},
+    push,
     step::Steps,
     supervise::THIS_PROGRAM,
-    update::KeyFault,
+    update::{self, KeyFault},
 };
+use jobs_agent_core::{OperationTag, Record, RecordKind};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -89,15 +91,14 @@ async fn serve(config: Config) -> Result<(), RunError> {
             .map_err(unusable)?;
     }
     // Before anything is looked at or tidied up: it may be another agent's.
-    let _lock = state::lock(&config).map_err(|error| match error {
+    let _lock = state::lock(&config).await.map_err(|error| match error {
         TryLockError::WouldBlock => AgentError::from(StoreError::InUse {
             dir: config.records(),
         })
         .into(),
         TryLockError::Error(source) => unusable(source),
     })?;
-    let jobs = recorded(&config)?;
-    state::tidy(&folders, &jobs);
+    state::tidy(&folders, &ids(&records(&config)?));
     let (journal, writing) =
         Journal::open(&config.journal(), config.journal_entries).map_err(unusable)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -126,14 +127,29 @@ async fn serve(config: Config) -> Result<(), RunError> {
     ended
 }
 
-/// The jobs on their way.
-fn recorded(config: &Config) -> Result<Vec<String>, RunError> {
-    let records = super::status::records(&config.records()).map_err(|source| RunError::State {
+/// The records of jobs on their way.
+fn records(config: &Config) -> Result<Vec<Record>, RunError> {
+    super::status::records(&config.records()).map_err(|source| RunError::State {
         path: config.records().display().to_string(),
         source,
-    })?;
-    let jobs = records.iter().map(|record| record.job_id.to_string());
-    Ok(jobs.collect())
+    })
+}
+
+/// Their jobs.
+fn ids(records: &[Record]) -> Vec<String> {
+    let ids = records.iter().map(|record| record.job_id.to_string());
+    ids.collect()
+}
+
+/// Those of them that take turns, were cut off behind a checkpoint, and so go before jobs that have
+/// not begun.
+fn returning(records: &[Record]) -> impl Iterator<Item = String> {
+    let turns = [push::OPERATION, update::OPERATION].map(OperationTag::of);
+    let behind = records.iter().filter(move |record| match record.kind {
+        RecordKind::Checkpoint | RecordKind::Reboot => turns.contains(&record.tag),
+        RecordKind::Started | RecordKind::Outcome(_) => false,
+    });
+    behind.map(|record| record.job_id.to_string())
 }
 
 /// One agent after the other, until the end of the process: a new certificate wants a new one.
@@ -147,24 +163,20 @@ async fn lives(
     // One for all of them: a signal between two must not be missed.
     let mut shutdown = pin!(shutdown());
     loop {
-        let jobs = recorded(config)?;
+        let records = records(config)?;
+        let jobs = ids(&records);
         tokio::select! {
             () = &mut shutdown => return Ok(()),
             () = rotation.prepare(config, &jobs) => {}
         }
+        handlers.turns.expect(returning(&records));
         let handlers = handlers.clone();
         let mut end = End {
             shutdown: shutdown.as_mut(),
             rotation: &mut rotation,
             exporter,
         };
-        let again = match config.jobs {
-            4 => drive::<4>(config, handlers, journal, &mut end).await?,
-            16 => drive::<16>(config, handlers, journal, &mut end).await?,
-            // The configuration takes these three and no others.
-            _ => drive::<1>(config, handlers, journal, &mut end).await?,
-        };
-        if !again {
+        if !drive(config, handlers, journal, &mut end).await? {
             return Ok(());
         }
     }
@@ -178,7 +190,7 @@ struct End<'e, S> {
 }
 
 /// One agent; answers whether there is to be another one.
-async fn drive<const JOBS: usize>(
+async fn drive(
     config: &Config,
     handlers: Handlers,
     journal: &Journal,
@@ -190,6 +202,7 @@ async fn drive<const JOBS: usize>(
     let subscribe_replies = config.subscribe_replies;
     let exporter = Arc::clone(end.exporter);
     let noted = journal.clone();
+    let turns = handlers.turns.clone();
     let (program, arguments) = config.reboot_command.split_first().map_or_else(
         || (String::new(), Vec::new()),
         |(program, arguments)| (program.clone(), arguments.to_vec()),
@@ -210,11 +223,13 @@ async fn drive<const JOBS: usize>(
             systemd::tell(what);
             exporter.tell(what);
             watched.tell(what);
+            if let Happening::Ended { job_id, .. } = what {
+                turns.over(job_id);
+            }
             if let Some(what) = What::of(what) {
                 noted.note(what);
             }
         })
-        .jobs::<JOBS>()
         .handlers(handlers);
     end.exporter.watch(agent.metrics());
     let again = Cell::new(false);
@@ -224,7 +239,12 @@ async fn drive<const JOBS: usize>(
             () = end.rotation.turn() => again.set(true),
         }
     };
-    agent.run_until(until).await?;
+    match config.jobs {
+        4 => agent.jobs::<4>().run_until(until).await?,
+        16 => agent.jobs::<16>().run_until(until).await?,
+        // The configuration takes these three and no others.
+        _ => agent.run_until(until).await?,
+    }
     Ok(again.get())
 }
 

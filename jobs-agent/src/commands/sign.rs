@@ -17,9 +17,10 @@ pub(super) fn document(
     things: &[String],
     job_id: Option<&str>,
     valid_for: Option<Duration>,
+    url: Option<&str>,
     file: &Path,
 ) -> ExitCode {
-    match sign(key, things, job_id, valid_for, file) {
+    match sign(key, things, job_id, valid_for, url, file) {
         Ok(signed) => {
             say(&format!("{signed}\n"));
             ExitCode::SUCCESS
@@ -33,6 +34,7 @@ fn sign(
     things: &[String],
     job_id: Option<&str>,
     valid_for: Option<Duration>,
+    url: Option<&str>,
     file: &Path,
 ) -> Result<String, String> {
     let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -49,7 +51,9 @@ fn sign(
         job_id: job_id.map(str::to_owned),
         not_after: valid_for.map(|time| (now_ms() / 1_000).saturating_add(time.as_secs())),
     };
-    let signed = signer.sign(&statement).map_err(|fault| fault.to_string())?;
+    let signed = signer
+        .sign(&statement, url)
+        .map_err(|fault| fault.to_string())?;
     if signed.len() > DOCUMENT_LEN_MAX {
         return Err(format!(
             "signed, it has {} bytes, and the service takes {DOCUMENT_LEN_MAX}",

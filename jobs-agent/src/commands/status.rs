@@ -19,14 +19,13 @@ pub(super) fn show(config: &Config) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "thing     {}", config.thing)?;
     writeln!(out, "endpoint  {}:{}", config.endpoint, config.port())?;
-    let running = if is_locked(&config.records().join("lock"))? {
-        "running"
-    } else {
-        "not running"
-    };
+    let runs = is_locked(&config.records().join("lock"))?;
+    let running = if runs { "running" } else { "not running" };
     writeln!(out, "agent     {running}")?;
     let entries = journal::read(&config.journal())?;
     let line = entries.iter().rev().find_map(|entry| match &entry.what {
+        // One that was killed says nothing at its end.
+        What::Connected if !runs => Some("not connected".to_owned()),
         What::Connected => Some(format!("connected since {}", time(entry.at_ms))),
         What::Disconnected { why } => Some(format!("not connected: {why}")),
         What::AgentStarted { .. } | What::AgentEnded => Some("not connected".to_owned()),

@@ -182,3 +182,23 @@ fn https_has_ports_and_intervals_of_its_own() {
     );
     assert_eq!(parse("transport = \"mqtt\"", &[]).unwrap().port(), 1883);
 }
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let fault = |text: &str| {
+        fs::write(&path, text).unwrap();
+        Config::read(&path, |_| None).unwrap_err().to_string()
+    };
+    let least = "thing = \"a\"\nendpoint = \"b\"\n";
+    let text = fault(&format!("{least}[steps.limits]\nprocesses = \"many\"\n"));
+    assert!(text.contains("steps.limits.processes"), "{text}");
+    let text = fault(&format!("{least}[steps]\ncomands = []\n"));
+    assert!(
+        text.contains("`comands`") && text.contains("in `steps`"),
+        "{text}"
+    );
+    let text = fault(&format!("{least}port = = 1\n"));
+    assert!(text.contains("line 3"), "{text}");
+}

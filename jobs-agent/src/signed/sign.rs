@@ -9,7 +9,7 @@ use ring::{
 };
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 
-use super::{Envelope, Statement, marked};
+use super::{Envelope, Statement, marked, url::complete};
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum SignFault {
     /// It is of another kind.
     #[error("no private key of P-256 or Ed25519 in PKCS #8 form (openssl genpkey makes one)")]
     Kind,
-    /// There is no JSON, or no randomness.
+    /// There is no JSON, no randomness, or a URL that would have to be signed.
     #[error("cannot be signed: {0}")]
     Sign(String),
 }
@@ -53,12 +53,16 @@ impl Signer {
         Ok(Self(Key::Ed25519(pair)))
     }
 
-    /// The document for the service.
+    /// The document for the service. `url` is where the file of an update is: it is not signed, so
+    /// that the service can fill in a placeholder.
     ///
     /// # Errors
     /// [`SignFault::Sign`]
-    pub fn sign(&self, statement: &Statement) -> Result<String, SignFault> {
+    pub fn sign(&self, statement: &Statement, url: Option<&str>) -> Result<String, SignFault> {
         let wrong = |error: serde_json::Error| SignFault::Sign(error.to_string());
+        if let Some(url) = url {
+            complete(statement.document.as_bytes(), url).map_err(SignFault::Sign)?;
+        }
         let statement = statement.to_json().map_err(wrong)?;
         let message = marked(&statement);
         let signature = match &self.0 {
@@ -72,6 +76,7 @@ impl Signer {
         let envelope = Envelope {
             signed: STANDARD.encode(&statement),
             signature: STANDARD.encode(&signature),
+            url: url.map(str::to_owned),
         };
         serde_json::to_string(&envelope).map_err(wrong)
     }

@@ -1,9 +1,20 @@
 //! Configuration files: replaced, checked, and taken back.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use crate::support::{alive, offer, soon, steps, until};
-use jobs_agent::push::{ConfigPush, OPERATION, PushPlan, PushPolicy, PushedFile};
+use crate::support::{Room, alive, offer, soon, steps, until};
+use jobs_agent::{
+    push::{ConfigPush, OPERATION, PushPlan, PushPolicy, PushedFile},
+    turns::Turns,
+};
 use jobs_agent_core::{
     Attempt, Checkpoint, JobHandler, JobPort, OperationTag, Outcome, Progress, StopReason, Stopped,
 };
@@ -14,7 +25,9 @@ const FORMAT: u8 = 1;
 
 /// A port whose power is cut at the first checkpoint, if that is wanted.
 struct Port {
+    job_id: &'static str,
     stop: Option<StopReason>,
+    reports: Arc<AtomicU32>,
     checkpoints: u32,
     attempt: u8,
 }
@@ -25,7 +38,9 @@ impl JobPort for Port {
         Ok(())
     }
 
-    fn report(&mut self, _: Progress) {}
+    fn report(&mut self, _: Progress) {
+        self.reports.fetch_add(1, Ordering::SeqCst);
+    }
 
     fn stop_requested(&self) -> Option<StopReason> {
         self.stop
@@ -50,13 +65,19 @@ impl JobPort for Port {
     }
 
     fn job_id(&self) -> &str {
-        "push"
+        self.job_id
     }
 }
 
 fn port() -> Port {
+    port_of("push")
+}
+
+fn port_of(job_id: &'static str) -> Port {
     Port {
+        job_id,
         stop: None,
+        reports: Arc::default(),
         checkpoints: 0,
         attempt: 1,
     }
@@ -158,11 +179,8 @@ async fn a_job_that_is_canceled_during_the_check_takes_the_file_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c");
     fs::write(&path, "old").unwrap();
-    let mut port = Port {
-        stop: Some(StopReason::Canceled),
-        checkpoints: 0,
-        attempt: 1,
-    };
+    let mut port = port();
+    port.stop = Some(StopReason::Canceled);
     let outcome = push(&path, &["/bin/sleep", "60"], 30).run(&mut port).await;
     assert!(reason(&outcome).contains("Canceled"), "{outcome:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
@@ -267,4 +285,142 @@ async fn a_check_that_takes_too_long_is_ended_with_everything_it_started() {
         let pid = fs::read_to_string(dir.path().join(name)).unwrap();
         until("its end", || !alive(&pid)).await;
     }
+}
+
+/// A folder with a file, and pushes of it by turns: content "bad" is refused when there is a file
+/// `go`, everything else is taken.
+struct Busy {
+    room: Room,
+    handler: ConfigPush,
+    turns: Turns,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let room = Room::new();
+        fs::write(room.path("c"), "old").unwrap();
+        let here = room.dir.path().display();
+        let check = format!(
+            "grep -q bad \"$1\" || exit 0; touch {here}/begun\n\
+             while ! [ -e {here}/go ]; do sleep 0.02; done; exit 1"
+        );
+        let check = room.script("check.sh", &check);
+        // Two names of one file.
+        let file = |path: String| PushedFile {
+            path: path.into(),
+            check: vec![check.to_str().unwrap().to_owned()],
+            check_timeout_s: 50,
+        };
+        fs::create_dir(room.path("d")).unwrap();
+        let files = BTreeMap::from([
+            ("a".to_owned(), file(format!("{here}/c"))),
+            ("b".to_owned(), file(format!("{here}/d/../c"))),
+        ]);
+        let turns = Turns::default();
+        let handler = ConfigPush::new(PushPolicy { files }, steps(), room.path("steps"))
+            .taking_turns(turns.clone());
+        Self {
+            room,
+            handler,
+            turns,
+        }
+    }
+
+    fn plan(&self, name: &str, content: &str) -> PushPlan {
+        let document =
+            format!(r#"{{"operation":"config_push","name":"{name}","content":"{content}"}}"#);
+        let plan = self.handler.plan(&offer(document.as_bytes(), false));
+        plan.unwrap().1
+    }
+
+    async fn succeeds(&self, job_id: &'static str, name: &str, content: &str) {
+        let mut port = port_of(job_id);
+        let outcome = soon(self.handler.run(self.plan(name, content), &mut port)).await;
+        assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_pushes_of_one_file_go_one_after_the_other() {
+    let busy = Busy::new();
+    let (mut first, mut second) = (port_of("first"), port_of("second"));
+    let waits = Arc::clone(&second.reports);
+    let (bad, good) = (busy.plan("a", "bad"), busy.plan("b", "good"));
+    let first = busy.handler.run(bad, &mut first);
+    let second = async {
+        until("the first check", || busy.room.path("begun").exists()).await;
+        busy.handler.run(good, &mut second).await
+    };
+    let going = async {
+        until("the second to wait", || waits.load(Ordering::SeqCst) > 0).await;
+        fs::write(busy.room.path("go"), "").unwrap();
+    };
+    tokio::pin!(second);
+    let first = async {
+        tokio::select! {
+            (outcome, ()) = async { tokio::join!(first, going) } => outcome,
+            outcome = &mut second => panic!("the second did not wait: {outcome:?}"),
+        }
+    };
+    assert!(reason(&soon(first).await).contains("the old file is back"));
+    assert_eq!(busy.room.read("c"), "old");
+    // Not before the first is reported: until then it could come back after a cut.
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(50), &mut second)
+            .await
+            .is_err()
+    );
+    busy.turns.over("first");
+    let outcome = soon(second).await;
+    assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+    assert_eq!(busy.room.read("c"), "good");
+    assert_eq!(busy.room.read("c.before"), "old");
+}
+
+#[tokio::test]
+async fn a_push_that_is_canceled_while_it_waits_for_its_turn_ends_without_it() {
+    let busy = Busy::new();
+    busy.succeeds("1", "a", "good").await;
+    let mut canceled = port_of("2");
+    canceled.stop = Some(StopReason::TimedOut);
+    let outcome = soon(busy.handler.run(busy.plan("a", "new"), &mut canceled)).await;
+    assert!(reason(&outcome).contains("stopped (TimedOut) before the file was touched"));
+    assert_eq!(busy.room.read("c"), "good");
+    // And nobody waits for it.
+    busy.turns.over("1");
+    busy.succeeds("3", "b", "next").await;
+}
+
+#[tokio::test]
+async fn a_push_that_a_cut_interrupted_goes_before_one_that_has_not_begun() {
+    let busy = Busy::new();
+    fs::write(busy.room.path("c.before"), "old").unwrap();
+    fs::write(busy.room.path("c"), "bad").unwrap();
+    fs::write(busy.room.path("go"), "").unwrap();
+    busy.turns.expect(["cut".to_owned()]);
+    let (mut cut, mut fresh) = (port_of("cut"), port_of("fresh"));
+    let waits = Arc::clone(&fresh.reports);
+    let from = Checkpoint::new(&[FORMAT]).unwrap();
+    let tag = OperationTag::of(OPERATION);
+    let again = async {
+        until("the fresh one to wait", || waits.load(Ordering::SeqCst) > 0).await;
+        let plan = Some(busy.plan("a", "bad"));
+        let outcome = busy.handler.resume(tag, &from, plan, &mut cut).await;
+        assert_eq!(busy.room.read("c"), "old");
+        busy.turns.over("cut");
+        outcome
+    };
+    let fresh = busy.handler.run(busy.plan("b", "good"), &mut fresh);
+    let (cut, fresh) = soon(async { tokio::join!(again, fresh) }).await;
+    assert!(reason(&cut).contains("the old file is back"));
+    assert!(matches!(fresh, Outcome::Succeeded(_)), "{fresh:?}");
+    assert_eq!(busy.room.read("c"), "good");
+}
+
+#[tokio::test]
+async fn a_push_that_a_cut_interrupted_and_that_is_over_keeps_nobody_waiting() {
+    let busy = Busy::new();
+    busy.turns.expect(["cut".to_owned()]);
+    busy.turns.over("cut");
+    busy.succeeds("1", "a", "good").await;
 }

@@ -372,6 +372,36 @@ async fn an_older_version_with_a_good_signature_is_refused_unless_it_is_allowed(
 }
 
 #[tokio::test]
+async fn an_older_version_that_waited_while_a_newer_one_was_installed_is_refused() {
+    let mut world = World::new().await;
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(world.room.path("key.pub"), pair.public_key_pem()).unwrap();
+    world.target.keys = vec![world.room.path("key.pub")];
+    let update = world.update();
+    let planned = |version: &str| {
+        let digest = Sha256::digest(IMAGE.as_bytes()).into();
+        let text = statement("system", version, Sha256Digest(digest));
+        let signature = STANDARD.encode(pair.sign(text.as_bytes()).unwrap());
+        let document = world.document.replace("1.1.0", version);
+        let document = document.strip_suffix('}').unwrap();
+        let document = format!("{document},\"signature\":\"{signature}\"}}");
+        update.plan(&offer(document.as_bytes(), false)).unwrap().1
+    };
+    // Nothing was installed when either was looked at.
+    let (older, newer) = (planned("1.9.0"), planned("1.10.0"));
+    let durable = Mutex::new(None);
+    let mut port = Port {
+        durable: &durable,
+        lives: 9,
+    };
+    let outcome = soon(update.run(newer, &mut port)).await;
+    assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
+    let outcome = soon(update.run(older, &mut port)).await;
+    assert!(reason(&outcome).contains("older than 1.10.0"));
+    assert_eq!(world.room.read("installs"), "1.10.0\n");
+}
+
+#[tokio::test]
 async fn a_download_that_never_ends_is_given_up() {
     let mut world = World::new().await;
     world.target.download_timeout_s = 1;

@@ -12,9 +12,11 @@ use std::{
 
 use jobs_emulator::{Emulator, Options, model::ExecutionStatus};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::{Room, script, soon, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
     process::{Child, Command},
 };
 
@@ -560,4 +562,110 @@ async fn where_keys_are_configured_only_what_was_signed_is_done() {
     }
     assert_eq!(gateway.room.read("done"), "x\n");
     terminate(agent).await;
+}
+
+/// Serves two files to everybody who asks: `/good`, and anything else.
+async fn files(good: &'static str, other: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let len = stream.read(&mut request).await.unwrap_or(0);
+            let asked = request[..len].starts_with(b"GET /good");
+            let file = if asked { good } else { other };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
+            let _ = stream.write_all(format!("{head}{file}").as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_update_is_signed_without_its_url_and_another_url_installs_nothing() {
+    let url = files("the new version", "another file").await;
+    let gateway = Gateway::new(
+        "[signed_documents]\nkeys = [\"ROOM/jobs.pub\"]\n\
+         [update.targets.system]\ndir = \"ROOM/updates\"\ninstall = [\"/bin/cp\", \"-t\", \"ROOM/installed\"]\n\
+         [update.download]\nhosts = [\"127.0.0.1\"]\nprivate_addresses = true\nplain_http = true\n",
+    )
+    .await;
+    let room = gateway.room.dir.path().to_str().unwrap().to_owned();
+    let config = gateway.room.path("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("ROOM", &room)).unwrap();
+    fs::create_dir(gateway.room.path("installed")).unwrap();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(gateway.room.path("jobs.key"), pair.serialize_pem()).unwrap();
+    fs::write(gateway.room.path("jobs.pub"), pair.public_key_pem()).unwrap();
+    let digest = Sha256::digest(b"the new version");
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let document = json!({
+        "operation": "update", "target": "system", "version": "1.1.0", "sha256": digest
+    });
+    let path = gateway.room.path("d.json");
+    fs::write(&path, document.to_string()).unwrap();
+    let key = format!("{room}/jobs.key");
+    let sign = ["sign-document", "--key", &key, "--url", "PLACEHOLDER"];
+    let signed = gateway
+        .says(&[&sign[..], &[path.to_str().unwrap()]].concat())
+        .await;
+    // What the service does when it hands the document out.
+    let filled = |path: &str| -> Value {
+        let filled = signed.replace("PLACEHOLDER", &format!("{url}/{path}"));
+        serde_json::from_str(&filled).unwrap()
+    };
+    let agent = gateway.agent();
+    gateway.create("attack", &filled("evil"));
+    gateway.until("attack", ExecutionStatus::Failed).await;
+    let installed = || {
+        fs::read_dir(gateway.room.path("installed"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(installed(), 0);
+    let mut bare = filled("good");
+    bare["url"].take();
+    gateway.create("bare", &bare);
+    gateway.until("bare", ExecutionStatus::Rejected).await;
+    gateway.create("good", &filled("good"));
+    gateway.until("good", ExecutionStatus::Succeeded).await;
+    assert_eq!(installed(), 1);
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_started_while_another_one_ends_waits_for_its_folder() {
+    let gateway = Gateway::new("").await;
+    let lock = gateway.room.path("state").join(THING).join("lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    // The other one: it has the folder for a moment after the new one was started.
+    let other = fs::File::create(&lock).unwrap();
+    other.lock().unwrap();
+    let mut agent = gateway.agent();
+    let until_asked = tokio::time::sleep(std::time::Duration::from_millis(500));
+    tokio::select! {
+        ended = agent.wait() => panic!("it did not wait: {ended:?}"),
+        () = until_asked => {}
+    }
+    drop(other);
+    gateway.handler("good.sh", "exit 0");
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    terminate(agent).await;
+}
+
+#[tokio::test]
+async fn of_an_agent_that_was_killed_nobody_is_told_that_it_is_connected() {
+    let gateway = Gateway::new("").await;
+    gateway.handler("good.sh", "exit 0");
+    let mut agent = gateway.agent();
+    gateway.create("first", &job("good.sh"));
+    gateway.until("first", ExecutionStatus::Succeeded).await;
+    assert!(gateway.says(&["status"]).await.contains("connected since"));
+    agent.kill().await.unwrap();
+    let said = gateway.says(&["status"]).await;
+    assert!(said.contains("agent     not running"), "{said}");
+    assert!(said.contains("service   not connected"), "{said}");
 }

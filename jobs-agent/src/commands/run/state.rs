@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, TryLockError},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use jobs_agent::{
@@ -17,9 +17,16 @@ use tracing::warn;
 /// quotas"), so nobody can ask for it after eight.
 const LEFTOVER_AGE: Duration = Duration::from_secs(8 * 24 * 3_600);
 
+/// How long another agent that has the folder may take to end: one that was told to stop writes what
+/// it has begun to write.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// How often to look.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
+
 /// Makes this process the only one that works in the state folder of the thing. The kernel lets go
 /// of it with the process.
-pub(super) fn lock(config: &Config) -> Result<File, TryLockError> {
+pub(super) async fn lock(config: &Config) -> Result<File, TryLockError> {
     let lock = File::options()
         .write(true)
         .create(true)
@@ -27,8 +34,16 @@ pub(super) fn lock(config: &Config) -> Result<File, TryLockError> {
         .mode(0o600)
         .open(config.lock())
         .map_err(TryLockError::Error)?;
-    lock.try_lock()?;
-    Ok(lock)
+    let give_up_at = Instant::now() + LOCK_WAIT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up_at => {
+                tokio::time::sleep(LOCK_LOOK).await;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
 }
 
 /// Removes what steps left behind that nobody can ask for any more. Nothing of `jobs`, which are on
