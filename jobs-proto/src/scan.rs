@@ -157,6 +157,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Ends the scan for this reason, whatever else was met.
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     pub(crate) fn overrule(&mut self, kind: ErrorKind, at: usize) {
         self.fault = None;
         self.fail_at(kind, at);
@@ -168,6 +169,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Ends the scan for this reason, here.
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     pub(crate) fn fail(&mut self, kind: ErrorKind) {
         self.fail_at(kind, self.at);
     }

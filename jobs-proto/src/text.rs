@@ -84,6 +84,7 @@ impl<'a> EscapedStr<'a> {
 
     /// Whether the text, with escapes resolved, is `other`.
     #[must_use]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub fn eq_str(&self, other: &str) -> bool {
         // What is escaped is longer than what it means.
         #[cfg(feature = "fast")]

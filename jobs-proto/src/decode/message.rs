@@ -112,7 +112,6 @@ impl<'r, 'a> Message<'r, 'a> {
     ///
     /// [`ErrorKind`] when the payload is no such message; [`Message::fault_at`] tells where.
     #[cfg_attr(feature = "fast", inline)]
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub fn read(&mut self, kind: Kind, payload: &'a [u8]) -> Result<(), ErrorKind> {
         let shape = Shape::of(kind);
         self.retain(0);
@@ -175,6 +174,7 @@ impl<'r, 'a> Message<'r, 'a> {
 
     /// The job; every execution and every line has one.
     #[must_use]
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     pub fn job_id(&self) -> Option<JobId<'a>> {
         self.value(member::JOB_ID).map(JobId::checked)
     }
@@ -201,6 +201,7 @@ impl<'r, 'a> Message<'r, 'a> {
             .map_or(ErrorCode::Unknown, ErrorCode::read)
     }
 
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     fn text_of(&self, index: u8) -> Option<EscapedStr<'a>> {
         self.value(index).map(EscapedStr::new)
     }
@@ -237,6 +238,7 @@ impl<'r, 'a> Message<'r, 'a> {
 
     /// What was last reported about the execution; `None` if nothing ever was.
     #[must_use]
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     pub fn status_details(&self) -> Option<StatusDetails<'a>> {
         self.value(member::STATUS_DETAILS).map(StatusDetails::new)
     }

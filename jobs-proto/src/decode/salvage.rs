@@ -12,7 +12,6 @@ impl Message<'_, '_> {
     /// Makes the most of a message that is broken: what was read of it before the fault, or what
     /// a second reading finds that steps over broken values.
     #[cold]
-    #[inline(never)]
     pub(super) fn salvage(&mut self, shape: &Shape, fault: Fault) {
         let mut keep = 0;
         if shape.has_execution() {

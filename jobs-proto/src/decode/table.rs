@@ -158,7 +158,6 @@ impl<'a> Message<'_, 'a> {
         self.seen &= members;
     }
 
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(super) fn value(&self, index: u8) -> Option<&'a [u8]> {
         let value = *self.values.get(usize::from(index))?;
         self.has(shape::bit(index)).then_some(value)

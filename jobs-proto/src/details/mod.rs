@@ -63,6 +63,7 @@ impl core::error::Error for DetailsError {}
 // One rule for both.
 const _: () = assert!(STATUS_DETAILS_KEY_LEN_MAX == THING_NAME_LEN_MAX);
 
+#[cfg_attr(not(feature = "fast"), inline(always))]
 pub(crate) fn check_key(key: &[u8]) -> Result<(), DetailsError> {
     if id::is_valid(key, Extra::THING) {
         Ok(())

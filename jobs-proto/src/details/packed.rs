@@ -101,6 +101,7 @@ impl<'a> IntoIterator for &PackedDetails<'a> {
     }
 }
 
+#[cfg_attr(not(feature = "fast"), inline(always))]
 fn append(
     buf: &mut [u8],
     len: &mut usize,
@@ -189,6 +190,7 @@ impl<'a> Iterator for PackedIter<'a> {
 }
 
 /// Takes the first pair off the bytes, if it is well-formed but for its characters.
+#[cfg_attr(not(feature = "fast"), inline(always))]
 pub(super) fn take<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (key_len, tail) = rest.split_first()?;
     let (key, tail) = tail.split_at_checked(usize::from(*key_len))?;

@@ -39,7 +39,6 @@ impl<'a> Scrubbed<'a> {
     }
 
     /// The bytes of the next character.
-    #[inline(never)]
     pub(super) fn step(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
         loop {
@@ -90,6 +89,7 @@ impl<'a> Scrubbed<'a> {
 impl Iterator for Scrubbed<'_> {
     type Item = char;
 
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     fn next(&mut self) -> Option<char> {
         let text = self.step()?;
         char::from_u32(Scanner::new(text, 0).plain_char())

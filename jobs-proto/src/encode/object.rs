@@ -78,7 +78,6 @@ impl<'b> Object<'b> {
         }
     }
 
-    #[inline(never)]
     pub(super) fn details(&mut self, details: &Details<'_>) {
         if !details.is_unchanged() {
             self.key(member::STATUS_DETAILS);

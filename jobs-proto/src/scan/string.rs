@@ -163,7 +163,6 @@ impl<'a> Scanner<'a> {
 
     /// Ends the scan because of the bytes from `start` to here.
     #[cold]
-    #[inline(never)]
     fn not_utf8(&mut self, start: usize) -> u32 {
         // At the end of the bytes a character may have been cut.
         if !self.is_at_end() {

@@ -162,7 +162,7 @@ fn path(tail: &[u8]) -> Option<Path<'_>> {
 
 /// Takes the first word off the text that it ends with; returns the number of the word, or how
 /// many there are.
-#[inline(never)]
+#[cfg_attr(not(feature = "fast"), inline(always))]
 fn strip(words: Words, text: &mut &[u8]) -> usize {
     let mut index: usize = 0;
     loop {
