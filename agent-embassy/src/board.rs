@@ -68,7 +68,8 @@ async fn count_boot<S: RecordStore>(store: &mut S, noise: u64) -> Result<Boot, S
 /// whether it was.
 ///
 /// An emptied store is given the count of boots again: begun anew, it would make a later boot look
-/// like an earlier one.
+/// like an earlier one. The records of other slots are not: each is there again with its next
+/// write.
 pub(crate) async fn keep<S: RecordStore>(
     store: &mut S,
     boot: &Boot,

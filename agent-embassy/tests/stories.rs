@@ -218,6 +218,70 @@ fn a_store_damaged_while_a_job_runs_is_emptied_and_written_again() {
     assert_eq!(world.log().len(), 5);
 }
 
+/// Two jobs are on when the store turns out to be damaged. Cut when, of the emptied store, this many
+/// records are durable again: one is the count of boots. Then a life without faults.
+fn damaged_under_two_jobs(records: usize) -> World {
+    let mut world = World::new();
+    for id in ["a", "b"] {
+        world.create_job(id, &json!({"operation": "steps", "steps": 4}));
+    }
+    let mut damaged = false;
+    world.live::<2>(None, |world| {
+        let saved = |id: &str| world.log().contains(&format!("{id} saved 1"));
+        if saved("a") && saved("b") && !damaged {
+            damaged = true;
+            world.state.borrow_mut().store.damaged = true;
+        }
+        let store = &world.state.borrow().store;
+        store.resets == 1 && store.records.len() == records
+    });
+    world.live::<2>(None, |world| over("a")(world) && over("b")(world));
+    world
+}
+
+fn starts_of(world: &World, id: &str) -> usize {
+    let line = format!("{id} starts");
+    world.log().iter().filter(|other| **other == line).count()
+}
+
+#[test]
+fn a_store_emptied_under_two_jobs_holds_both_again_after_the_next_write_of_each() {
+    let world = damaged_under_two_jobs(3);
+    for id in ["a", "b"] {
+        assert_eq!(world.status(id), Succeeded);
+        assert_eq!(starts_of(&world, id), 1, "{:?}", world.log());
+    }
+}
+
+#[test]
+fn a_cut_right_after_a_store_was_emptied_under_two_jobs_begins_one_of_them_anew() {
+    let world = damaged_under_two_jobs(2);
+    for id in ["a", "b"] {
+        assert_eq!(world.status(id), Succeeded);
+    }
+    let starts = starts_of(&world, "a") + starts_of(&world, "b");
+    assert_eq!(starts, 3, "{:?}", world.log());
+}
+
+/// A firmware with more slots, rolled back to one with fewer, and installed again.
+#[test]
+fn a_record_left_by_a_firmware_with_more_slots_does_not_run_its_job_beside_itself() {
+    let mut world = World::new();
+    for id in ["a", "b"] {
+        world.create_job(id, &json!({"operation": "steps", "steps": 3}));
+    }
+    world.live::<2>(None, |world| {
+        let saved = |id: &str| world.log().contains(&format!("{id} saved 1"));
+        saved("a") && saved("b")
+    });
+    // The second job is offered anew to the one slot, when the first is over.
+    world.live::<1>(None, |world| starts_of(world, "b") == 2);
+    world.live::<2>(None, |world| over("a")(world) && over("b")(world));
+    assert_eq!(world.status("b"), Succeeded);
+    let done = world.log().iter().filter(|line| *line == "b done").count();
+    assert_eq!(done, 1, "{:?}", world.log());
+}
+
 #[test]
 fn a_damaged_store_that_is_emptied_keeps_the_count_of_boots() {
     // Counted anew, a later boot would be taken for this one, and its tokens would come again.

@@ -107,8 +107,9 @@ impl<T: Transport> Agent<Handlers, 1, T> {
 }
 
 impl<H, const JOBS: usize, T> Agent<H, JOBS, T> {
-    /// Where the job records are kept; the directory belongs to one running agent. Without it,
-    /// a folder of the thing's name under [`STATE_ROOT`].
+    /// Where the job records are kept; the directory belongs to one running agent, and to one thing:
+    /// an agent of another thing does not start while it holds unfinished jobs. Without it, a folder
+    /// of the thing's name under [`STATE_ROOT`].
     #[must_use]
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.records = Some(records::Place::Dir(dir.into()));
@@ -293,7 +294,7 @@ impl<H: JobHandler, T: Transport> Agent<H, 1, T> {
         let place = self
             .records
             .unwrap_or_else(|| records::Place::Dir(PathBuf::from(STATE_ROOT).join(&self.thing)));
-        let store = records::open(place, self.pool.as_ref()).await?;
+        let store = records::open(place, &self.thing, self.pool.as_ref()).await?;
         let link = self.transport.open(&self.thing, entropy)?;
         let core = make(&config, boot);
         tracing::info!(thing = %self.thing, jobs = core.jobs(), "agent starts");

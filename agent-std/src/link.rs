@@ -15,6 +15,7 @@
 
 mod backoff;
 pub mod borrowed;
+mod dial;
 mod either;
 mod error;
 #[cfg(feature = "https")]

@@ -30,6 +30,24 @@ fn records_are_there_after_opening_again() {
 }
 
 #[test]
+fn a_directory_is_for_one_thing_as_long_as_it_holds_records() {
+    let dir = tempfile::tempdir().unwrap();
+    // From before the name was written down.
+    let mut store = FileStore::open(dir.path()).unwrap();
+    store.save(0, b"one").unwrap();
+    drop(store);
+    drop(FileStore::open_for(dir.path(), "pump-17").unwrap());
+    let error = FileStore::open_for(dir.path(), "pump-18").unwrap_err();
+    assert!(error.to_string().contains("thing `pump-17`"), "{error}");
+    let mut store = FileStore::open_for(dir.path(), "pump-17").unwrap();
+    assert_eq!(store.load_all().unwrap(), [(0, b"one".to_vec())]);
+    store.erase(0).unwrap();
+    drop(store);
+    drop(FileStore::open_for(dir.path(), "pump-18").unwrap());
+    assert_eq!(fs::read(dir.path().join("thing")).unwrap(), b"pump-18");
+}
+
+#[test]
 fn a_second_owner_is_refused_and_told_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let first = FileStore::open(dir.path()).unwrap();

@@ -95,17 +95,21 @@ impl<'c, const JOBS: usize> Agent<'c, JOBS> {
     }
 
     /// Of two executions of one job the earlier is over, else the service had not made the later
-    /// one: its record is what an erasure left behind.
+    /// one: its record is what an erasure left behind. Of two records of one execution that in the
+    /// lower slot is the newer: a build with fewer slots did not see the other.
     fn supersede_earlier(&mut self) {
         for index in 0..number_of(JOBS) {
             let later = self.slots.get(index).is_some_and(|slot| {
                 let number = slot.header.number();
                 number != 0
-                    && self.slots.iter().any(|other| {
-                        other.phase != Phase::Free
-                            && other.id == slot.id
-                            && other.header.number() > number
-                    })
+                    && (0..number_of(JOBS))
+                        .zip(self.slots.iter())
+                        .any(|(place, other)| {
+                            let same = other.header.number() == number && place < index;
+                            other.phase != Phase::Free
+                                && other.id == slot.id
+                                && (same || other.header.number() > number)
+                        })
             });
             if later && let Some(slot) = self.slots.get_mut(index) {
                 slot.leave_behind();

@@ -247,6 +247,8 @@ fn lists_are_paged_and_filtered() {
         json!({"maxResults": 0}),
         json!({"maxResults": 251}),
         json!({"nextToken": "?"}),
+        json!({"status": "DONE"}),
+        json!({"targetSelection": "snapshot"}),
     ] {
         assert_eq!(
             refused(&mut service, ControlOp::ListJobs, &bad),
@@ -254,6 +256,42 @@ fn lists_are_paged_and_filtered() {
             "{bad}"
         );
     }
+}
+
+#[test]
+fn jobs_are_listed_by_the_group_they_target() {
+    let mut service = service();
+    group_job(&mut service, "SNAPSHOT");
+    create(&mut service, T0 + 1, "other");
+    let group = control(
+        &mut service,
+        T0,
+        ControlOp::DescribeThingGroup,
+        &json!({"thingGroupName": "g"}),
+    );
+    let id = group.unwrap().0["thingGroupId"].clone();
+    for filter in [json!({"thingGroupName": "g"}), json!({"thingGroupId": id})] {
+        let (body, _) = control(&mut service, T0, ControlOp::ListJobs, &filter).unwrap();
+        let jobs = body["jobs"].as_array().unwrap();
+        let ids: Vec<_> = jobs.iter().map(|job| job["jobId"].clone()).collect();
+        assert_eq!(ids, ["j"], "{filter}");
+    }
+    let params = json!({"thingGroupName": "h"});
+    assert_eq!(refused(&mut service, ControlOp::ListJobs, &params), ABSENT);
+}
+
+#[test]
+fn members_without_a_value_ask_for_nothing() {
+    let mut service = service();
+    let empty = json!({"schedulingConfig": {}, "documentParameters": {},
+        "destinationPackageVersions": []});
+    create_with(&mut service, T0, "j", &empty);
+    let params = json!({"jobId": "k", "targets": [arn("thing", THING)], "document": "{}",
+        "schedulingConfig": {"startTime": "2026-01-01 00:00"}});
+    assert_eq!(
+        refused(&mut service, ControlOp::CreateJob, &params),
+        INVALID
+    );
 }
 
 #[test]

@@ -392,6 +392,24 @@ fn update<'a>(
     update
 }
 
+#[test]
+fn what_is_not_printed_is_dropped_from_a_reported_value_in_every_place_of_it() {
+    for dropped in ['\0', '\u{1B}', '\u{7F}', '\u{80}', '\u{AD}'] {
+        for place in 0..=20 {
+            let mut value = "one and twenty bytes.".to_owned();
+            value.insert(place, dropped);
+            let mut update = Update::new(UpdateStatus::Failed);
+            let pairs = [("step", value.as_str())];
+            update.status_details = Details::Pairs(&pairs);
+            let mut buf = [0; 128];
+            let bytes = update.encode(&mut buf).unwrap();
+            let read: Value = serde_json::from_slice(bytes).unwrap();
+            let told = &read["statusDetails"]["step"];
+            assert_eq!(told, "one and twenty bytes.", "{dropped:?} at {place}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn serde_json_reads_back_what_an_update_says(

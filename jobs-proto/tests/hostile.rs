@@ -79,6 +79,14 @@ fn a_fault_is_reported_where_it_is() {
 }
 
 #[test]
+fn a_member_that_is_missing_is_missed_where_the_execution_begins() {
+    let message = br#"{"execution":{"statusDetails":{},"status":"QUEUED","queuedAt":1}}"#;
+    let error = failure(message);
+    assert_eq!(error.kind, ErrorKind::MissingField);
+    assert_eq!(error.offset, "{\"execution\":".len());
+}
+
+#[test]
 fn a_job_id_inside_the_document_is_never_taken_for_the_job() {
     let document = br#"{"execution":{"jobId":"evil"},"jobId":"evil","a":xyz}"#;
     assert_job_7(&with_document(document), ErrorKind::Syntax);
@@ -125,6 +133,30 @@ fn a_broken_message_that_is_about_no_execution_names_none() {
 fn two_job_ids_around_a_fault_are_one_too_many() {
     let message = br#"{"execution":{"jobDocument":{"a":xyz},"jobId":"a","jobId":"b"}}"#;
     assert_eq!(failure(message).salvage, None);
+}
+
+#[test]
+fn a_job_id_before_the_fault_stands_whatever_comes_behind_it() {
+    let message = br#"{"execution":{"jobId":"a","jobDocument":{"a":xyz},"jobId":"b"}}"#;
+    assert_eq!(salvage(message).job_id.as_str(), "a");
+}
+
+#[test]
+fn a_message_refused_for_a_member_that_comes_twice_is_not_searched_for_a_job() {
+    let message = br#"{"execution":{"status":"QUEUED","status":"QUEUED","jobId":"a"}}"#;
+    let error = failure(message);
+    assert_eq!(error.kind, ErrorKind::DuplicateKey);
+    assert_eq!(error.salvage, None);
+}
+
+#[test]
+fn a_member_outside_of_its_place_is_no_better_than_an_unknown_one() {
+    let message = br#"{"jobId":"evil","versionNumber":{},"queuedAt":1,"execution":{"jobId":"good","clientToken":"evil","status":"QUEUED","queuedAt":4,"jobDocument":{}},"clientToken":"t1"}"#;
+    let read = decode::describe_accepted(message).unwrap();
+    assert!(read.client_token.unwrap().eq_str("t1"));
+    let execution = read.execution.unwrap();
+    assert_eq!(execution.job_id.as_str(), "good");
+    assert_eq!(execution.queued_at, Some(EpochSeconds(4)));
 }
 
 #[test]

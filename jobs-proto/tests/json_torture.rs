@@ -112,6 +112,21 @@ fn utf8_of_four_bytes_is_judged_as_by_the_standard_library() {
 }
 
 #[test]
+fn a_byte_that_is_no_utf8_is_found_in_every_place_of_a_long_text() {
+    for len in [8, 64, 65, 72, 200] {
+        for at in 0..len {
+            let mut value = vec![b'a'; len + 2];
+            (value[0], value[len + 1]) = (b'"', b'"');
+            assert!(is_taken(&value));
+            value[at + 1] = 0xFF;
+            assert!(!is_taken(&value), "place {at} of {len}");
+        }
+    }
+    // No bit but the highest of each byte: what looks for bits must not take them away.
+    assert!(!is_taken(b"\"\x80\x80\x80\x80\x80\x80\x80\x80\""));
+}
+
+#[test]
 fn every_escape_of_sixteen_bits_is_judged_and_read_as_by_serde_json() {
     for unit in 0..=0xFFFF_u32 {
         let value = format!("\"\\u{unit:04x}\"");

@@ -62,6 +62,20 @@ fn the_lines_of_a_list_come_one_by_one_and_again_after_a_rewind() {
 }
 
 #[test]
+fn a_list_of_each_known_state_comes_once_and_there_can_be_several_of_unknown_ones() {
+    let mut room = [&[][..]; Message::ROOM];
+    let mut message = Message::new(&mut room);
+    let unknown = br#"{"jobs":{"PAUSED":[],"HELD":[{"jobId":"a"}],"LOST":[]}}"#;
+    assert_eq!(message.read(Kind::Notify, unknown), Ok(()));
+    for state in JobStatus::ALL {
+        let name = state.as_str();
+        let twice = format!(r#"{{"jobs":{{"{name}":[],"PAUSED":[],"{name}":[]}}}}"#);
+        let error = decode::notify(twice.as_bytes()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::DuplicateKey, "{name}");
+    }
+}
+
+#[test]
 fn nothing_of_a_refused_message_stays_but_what_answers_for_the_job() {
     let mut room = [&[][..]; Message::ROOM];
     let mut message = Message::new(&mut room);

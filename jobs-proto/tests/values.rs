@@ -5,7 +5,7 @@ use jobs_proto::details::{DetailsError, PackedDetails};
 use jobs_proto::document::Document;
 use jobs_proto::encode::EncodeError;
 use jobs_proto::topic::TopicError;
-use jobs_proto::{EpochSeconds, EscapedStr, IdError, JobStatus, TooSmall, UpdateStatus};
+use jobs_proto::{EpochSeconds, EscapedStr, IdError, JobStatus, TooSmall, UpdateStatus, limits};
 
 /// A text of a document that has it under `text`, as it stands there.
 fn text(document: &str) -> EscapedStr<'_> {
@@ -62,6 +62,36 @@ fn packed_pairs_are_empty_until_one_is_added() {
     assert!(PackedDetails(&[]).is_empty());
     PackedDetails::push(&mut buffer, &mut len, "step", "2").unwrap();
     assert!(!PackedDetails(&buffer[..len]).is_empty());
+}
+
+#[test]
+fn what_is_not_printed_is_dropped_from_a_packed_value_in_every_place_of_it() {
+    for dropped in ['\0', '\u{1B}', '\u{7F}', '\u{80}', '\u{AD}'] {
+        for place in 0..=20 {
+            let mut value = "one and twenty bytes.".to_owned();
+            value.insert(place, dropped);
+            let mut buffer = [0; 64];
+            let mut len = 0;
+            PackedDetails::push(&mut buffer, &mut len, "step", &value).unwrap();
+            let packed = PackedDetails(&buffer[..len]);
+            assert!(
+                packed.iter().eq([("step", "one and twenty bytes.")]),
+                "{dropped:?} at {place}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_longest_packed_pairs_are_as_long_as_the_constant_says() {
+    let value = "\u{1F600}".repeat(limits::STATUS_DETAILS_VALUE_CHARS_MAX);
+    let mut buffer = vec![0; PackedDetails::LEN_MAX];
+    let mut len = 0;
+    for index in 0..limits::STATUS_DETAILS_PAIRS_MAX {
+        let key = index.to_string().repeat(limits::STATUS_DETAILS_KEY_LEN_MAX);
+        PackedDetails::push(&mut buffer, &mut len, &key, &value).unwrap();
+    }
+    assert_eq!(len, PackedDetails::LEN_MAX);
 }
 
 #[test]

@@ -26,7 +26,8 @@ const HELP: &str = "\
 cargo xtask test      everything that must hold (what CI runs): format, lints, bare-metal builds,
                       the table of `verify`, all other tests, documentation, MSRV
 cargo xtask mutants   break each promise in a copy of the core; the named test must fail;
-                      --all: every mutant of protocol and core, by cargo-mutants (hours)
+                      --all: every mutant of protocol and core, by cargo-mutants (hours);
+                      [--file FILE] and other arguments go to it
 cargo xtask verify    the evidence behind the promises, as one table (docs/verification.md)
 cargo xtask fuzz      libFuzzer over every target: [--minutes N] [TARGET …]; wants nightly
 cargo xtask panics    an image with every public function of protocol and core holds no panic
@@ -56,7 +57,13 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let result = match command.as_deref() {
         Some("test") => test::all(),
-        Some("mutants") if std::env::args().any(|argument| argument == "--all") => mutants::every(),
+        Some("mutants")
+            if std::env::args()
+                .nth(2)
+                .is_some_and(|second| second == "--all") =>
+        {
+            mutants::every(&std::env::args().skip(3).collect::<Vec<_>>())
+        }
         Some("mutants") => mutants::all().map(|_| ()),
         Some("chaos") => chaos::all(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("deb") => deb::all(),

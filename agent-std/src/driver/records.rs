@@ -39,8 +39,12 @@ impl RecordStore for Box<dyn RecordStore> {
 }
 
 /// Opens the store, on a thread of its own or of a pool; waits a little for an earlier agent to let
-/// go of the directory.
-pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<AsyncStore, StoreError> {
+/// go of the directory. A directory is refused that holds records of another thing.
+pub(crate) async fn open(
+    place: Place,
+    thing: &str,
+    pool: Option<&StorePool>,
+) -> Result<AsyncStore, StoreError> {
     let dir = match (place, pool) {
         (Place::Store(store), None) => return AsyncStore::new(store),
         (Place::Store(store), Some(pool)) => return Ok(AsyncStore::pooled(store, pool)),
@@ -48,8 +52,8 @@ pub(crate) async fn open(place: Place, pool: Option<&StorePool>) -> Result<Async
     };
     let give_up_at = Instant::now() + Duration::from_millis(LOCK_WAIT_MS);
     loop {
-        let dir = dir.clone();
-        let make = move || FileStore::open(dir);
+        let (dir, thing) = (dir.clone(), thing.to_owned());
+        let make = move || FileStore::open_for(dir, &thing);
         let opened = match pool {
             Some(pool) => AsyncStore::made_on(pool, make).await,
             None => match tokio::task::spawn_blocking(make).await {

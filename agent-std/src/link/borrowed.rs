@@ -42,6 +42,9 @@
 //! * neither subscribe to nor unsubscribe from Jobs topics of the agent's thing, nor expect to see
 //!   their messages;
 //! * acknowledge the agent's messages as its own, if it has switched to manual acknowledgement;
+//! * end a connection whose broker acknowledges nothing any more although it answers pings: each PUBACK
+//!   that never comes (AWS IoT sends none for a publish that it throttles) takes a place of the
+//!   client's window for good, and a full window stops the agent's sends with the program's own;
 //! * not give the connection the client id of another one.
 //!
 //! # The three rules of a link on somebody else's connection

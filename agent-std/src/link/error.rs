@@ -121,6 +121,16 @@ pub enum LinkError {
         /// What rustls said.
         cause: String,
     },
+    /// The other side's certificate is not valid yet, or not any more, by the clock of this machine.
+    #[error(
+        "the certificate of the service is not valid at the time of this machine ({cause}): check \
+         that its clock is set (without a battery it is wrong until the network has told the \
+         time); trying again"
+    )]
+    Untimely {
+        /// What rustls said.
+        cause: String,
+    },
     /// The broker answered CONNECT with a refusal.
     #[error("the service refused the connection: {}", reason.advice())]
     Refused {
@@ -215,6 +225,7 @@ impl LinkError {
             Self::Refused { reason } => *reason != RefusedReason::Unavailable,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
+            | Self::Untimely { .. }
             | Self::PeerClosed { .. }
             | Self::Kicked { .. }
             | Self::PeerSilent

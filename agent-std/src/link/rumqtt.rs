@@ -15,6 +15,8 @@ pub(super) mod fault;
 mod pump;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, ClientError, PublishOptions, QoS, SubscribeFilterInput, Transport};
@@ -25,7 +27,9 @@ use tracing::debug;
 
 use super::notices::{self, library_qos, published, subscribed};
 use super::options::{ALPN_AWS_MQTT, CLOSE_TIMEOUT_MS};
-use super::{ConfigError, Link, LinkError, LinkEvent, LinkOptions, Qos, SendError, SendId, tls};
+use super::{
+    ConfigError, Link, LinkError, LinkEvent, LinkOptions, MAX_INFLIGHT, Qos, SendError, SendId, tls,
+};
 use pump::{Pump, PumpEvent};
 
 /// Messages read from the socket and not yet taken by [`Link::next`]. With messages of 128 KiB
@@ -38,6 +42,12 @@ pub struct RumqttLink {
     pump: AbortHandle,
     /// The client of the present connection.
     client: Option<AsyncClient>,
+    /// Tells the pump that the present connection is given up, and not the link.
+    given_up: Arc<AtomicBool>,
+    /// When a send was last answered, or made while none was without an answer.
+    answered_at: Instant,
+    /// How long a full window may stay without any answer.
+    patience: Duration,
     /// One small task for each send without an answer; ends with the event that settles it.
     unsettled: JoinSet<LinkEvent>,
     /// Answers that arrived while closing.
@@ -85,11 +95,15 @@ impl RumqttLink {
         };
         let (sender, events) = mpsc::channel(HELD_EVENTS);
         let max_outstanding = options.max_outstanding;
+        let patience = Duration::from_secs(options.keep_alive_s.into());
         let pump = tokio::spawn(Pump::new(options, transport, sender).run()).abort_handle();
         Ok(Self {
             events,
             pump,
             client: None,
+            given_up: Arc::default(),
+            answered_at: Instant::now(),
+            patience,
             unsettled: JoinSet::new(),
             ready: VecDeque::new(),
             down: None,
@@ -100,14 +114,36 @@ impl RumqttLink {
     }
 
     /// The client to send with, or why not.
-    fn sender(&self) -> Result<&AsyncClient, SendError> {
+    fn sender(&mut self) -> Result<&AsyncClient, SendError> {
+        let outstanding = self.unsettled.len();
+        if outstanding == 0 {
+            self.answered_at = Instant::now();
+        } else if self.is_stuck(outstanding) {
+            self.give_up();
+        }
         let client = self.client.as_ref().ok_or(SendError::Offline)?;
         // The library's own channel is larger, so that this one number is the bound.
-        let outstanding = self.unsettled.len();
         if outstanding >= self.max_outstanding {
             return Err(SendError::Busy { outstanding });
         }
         Ok(client)
+    }
+
+    /// Whether nothing that is sent can reach the broker any more, although it answers pings: each
+    /// PUBACK that never comes (AWS IoT sends none for a publish that it throttles) takes one place
+    /// of the window for as long as the connection lives.
+    fn is_stuck(&self, outstanding: usize) -> bool {
+        let window = self.max_outstanding.min(usize::from(MAX_INFLIGHT));
+        outstanding >= window && self.answered_at.elapsed() >= self.patience
+    }
+
+    /// Ends the connection; the pump makes a new one.
+    fn give_up(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.given_up.store(true, Ordering::Relaxed);
+            // An error means that the connection is gone already.
+            let _ = client.try_disconnect_now();
+        }
     }
 
     fn new_id(&mut self) -> SendId {
@@ -131,9 +167,11 @@ impl RumqttLink {
         match event {
             Some(PumpEvent::Up {
                 client,
+                given_up,
                 session_present,
             }) => {
                 self.client = Some(client);
+                self.given_up = given_up;
                 Some(LinkEvent::Connected { session_present })
             }
             Some(PumpEvent::Message { topic, payload }) => {
@@ -203,7 +241,10 @@ impl Link for RumqttLink {
             }
             let event = tokio::select! {
                 biased;
-                Some(event) = self.unsettled.join_next() => event.ok(),
+                Some(event) = self.unsettled.join_next() => {
+                    self.answered_at = Instant::now();
+                    event.ok()
+                }
                 event = self.events.recv() => self.apply(event),
             };
             if let Some(event) = event {

@@ -1,7 +1,8 @@
 //! Turns PEM files into a rustls configuration; knows no MQTT client.
 
-use std::fs;
+use std::error::Error;
 use std::sync::Arc;
+use std::{fs, io};
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
@@ -9,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::options::{ALPN_PORT, Alpn, Pem, Tls};
-use super::{ConfigError, LinkOptions};
+use super::{ConfigError, LinkError, LinkOptions};
 
 /// TLS sessions to be resumed that are remembered: what rustls keeps of one server, and there is
 /// one. For its own 256 it takes 14 KiB.
@@ -101,6 +102,63 @@ fn bad_pem(what: &'static str, cause: &dyn std::fmt::Display) -> ConfigError {
         what,
         cause: cause.to_string(),
     }
+}
+
+/// What an error means if it is one of rustls, whoever's client carried it here.
+pub(super) fn fault(error: &(dyn Error + 'static)) -> Option<LinkError> {
+    let tls = as_rustls(error)?;
+    let cause = tls.to_string();
+    Some(if is_damage(tls) {
+        LinkError::Protocol { cause }
+    } else if is_untimely(tls) {
+        LinkError::Untimely { cause }
+    } else {
+        LinkError::Identity { cause }
+    })
+}
+
+/// Whether bytes were damaged on their way, here or there: that says nothing of who anybody is, and
+/// passes by itself.
+fn is_damage(error: &rustls::Error) -> bool {
+    use rustls::{AlertDescription as Alert, Error};
+    match error {
+        Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::InvalidMessage(_)
+        | Error::DecryptError
+        | Error::PeerMisbehaved(_)
+        | Error::PeerSentOversizedRecord => true,
+        Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::UnexpectedMessage
+                | Alert::BadRecordMac
+                | Alert::RecordOverflow
+                | Alert::DecodeError
+                | Alert::InternalError
+        ),
+        _ => false,
+    }
+}
+
+/// Whether the other side's certificate is only out of its time. Machines without a battery for their
+/// clock begin in the past, and the time comes over the network soon after: no reason to wait for
+/// minutes.
+fn is_untimely(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        )
+    )
+}
+
+fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(tls) = error.downcast_ref() {
+        return Some(tls);
+    }
+    // An io::Error hides what it wraps from `source`.
+    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
 }
 
 #[cfg(test)]

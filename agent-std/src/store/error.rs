@@ -18,6 +18,19 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
+    /// The directory holds unfinished jobs of another thing.
+    #[error(
+        "{} holds unfinished jobs of the thing `{owner}`: start that agent once and let them finish, \
+         give this one a directory of its own, or remove the directory if those jobs are given up \
+         (a copied disk image brings such a directory along)",
+        dir.display()
+    )]
+    OtherThing {
+        /// The directory.
+        dir: PathBuf,
+        /// The thing.
+        owner: String,
+    },
     /// The operating system does not let us.
     #[error(
         "not allowed to {doing} {}: {source}; make the directory writable for the user the agent \

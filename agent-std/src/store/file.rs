@@ -13,10 +13,18 @@ use tracing::{debug, warn};
 use super::fs::{Fs, RealFs};
 use super::{MAX_RECORD_BYTES, RecordStore, StoreError};
 
+/// Names the thing whose records these are.
+const OWNER_FILE: &str = "thing";
+/// What it is written as.
+const OWNER_TEMPORARY: &str = "thing.tmp";
+/// Bytes of a foreign name that a message shows: a thing's name has 128 at most.
+const OWNER_SHOWN_MAX: usize = 128;
+
 /// A directory with one file for each record, owned by one process.
 ///
 /// A record is written to `slot-N.tmp`, synced, and renamed to `slot-N.rec`, and the directory is
 /// synced. A power cut leaves at worst a `.tmp` file, which the next [`FileStore::open`] removes.
+/// [`FileStore::open_for`] also writes down whose records they are, in the file `thing`.
 /// The directory is made with mode 0700 if it does not exist (an existing one keeps its mode); the
 /// files have mode 0600.
 #[derive(Debug)]
@@ -34,6 +42,21 @@ impl FileStore {
         Ok(Self {
             files: Files::open(RealFs::open(dir.as_ref())?)?,
         })
+    }
+
+    /// As [`FileStore::open`], for the records of this thing: refused while the directory holds
+    /// records of another one, which would be taken for this one's. A job for both has the same id,
+    /// and the outcome of one would be reported as that of the other.
+    ///
+    /// A directory without records takes the new name; one from before names were kept is taken as
+    /// it is.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherThing`]; else as [`FileStore::open`].
+    pub fn open_for(dir: impl AsRef<Path>, thing: &str) -> Result<Self, StoreError> {
+        let mut store = Self::open(dir)?;
+        store.files.belong_to(thing)?;
+        Ok(store)
     }
 }
 
@@ -74,6 +97,39 @@ impl<F: Fs> Files<F> {
         Ok(files)
     }
 
+    /// See [`FileStore::open_for`].
+    fn belong_to(&mut self, thing: &str) -> Result<(), StoreError> {
+        let names = self
+            .fs
+            .list()
+            .map_err(|error| self.dir_error("list", error))?;
+        if !names.iter().any(|name| name == OWNER_FILE) {
+            // Its absence takes no job away: a full disk must not keep the agent from starting.
+            if let Err(error) = self.replace(OWNER_TEMPORARY, OWNER_FILE, thing.as_bytes()) {
+                warn!(%error, "whose records these are is not written down");
+            }
+            return Ok(());
+        }
+        let owner = self
+            .fs
+            .read(OWNER_FILE)
+            .map_err(|error| self.error("read", OWNER_FILE, error))?;
+        if owner == thing.as_bytes() {
+            return Ok(());
+        }
+        if names.iter().any(|name| slot_of(name, ".rec").is_some()) {
+            return Err(StoreError::OtherThing {
+                dir: self.fs.dir().to_owned(),
+                owner: owner
+                    .escape_ascii()
+                    .take(OWNER_SHOWN_MAX)
+                    .map(char::from)
+                    .collect(),
+            });
+        }
+        self.replace(OWNER_TEMPORARY, OWNER_FILE, thing.as_bytes())
+    }
+
     fn load_all(&mut self) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
         let names = self
             .fs
@@ -108,24 +164,30 @@ impl<F: Fs> Files<F> {
             });
         }
         let (temporary, name) = (format!("slot-{slot}.tmp"), format!("slot-{slot}.rec"));
+        self.replace(&temporary, &name, record)?;
+        debug!(slot, bytes = record.len(), "record saved");
+        Ok(())
+    }
+
+    /// Replaces a file as a whole; durable when it returns `Ok`.
+    fn replace(&mut self, temporary: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let mut file = self
             .fs
-            .create(&temporary)
-            .map_err(|error| self.error("create", &temporary, error))?;
+            .create(temporary)
+            .map_err(|error| self.error("create", temporary, error))?;
         self.fs
-            .write(&mut file, record)
-            .map_err(|error| self.error("write", &temporary, error))?;
+            .write(&mut file, bytes)
+            .map_err(|error| self.error("write", temporary, error))?;
         // Before the rename: otherwise the name could survive a power cut and the bytes not.
         self.fs
             .sync(&mut file)
-            .map_err(|error| self.error("sync", &temporary, error))?;
+            .map_err(|error| self.error("sync", temporary, error))?;
         self.fs
-            .rename(&temporary, &name)
-            .map_err(|error| self.error("put in place", &name, error))?;
+            .rename(temporary, name)
+            .map_err(|error| self.error("put in place", name, error))?;
         self.fs
             .sync_dir()
             .map_err(|error| self.dir_error("sync", error))?;
-        debug!(slot, bytes = record.len(), "record saved");
         Ok(())
     }
 

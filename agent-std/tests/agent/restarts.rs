@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::world::{World, soon, start, until};
+use crate::world::{THING, World, agent_of, soon, start, until};
 use agent_std::boot::BootId;
 use agent_std::store::{MemoryStore, RecordStore, StoreError};
 use agent_std::{
@@ -315,6 +315,45 @@ async fn a_second_agent_on_the_same_records_is_refused() {
     let refused = matches!(second, Err(AgentError::Store(StoreError::InUse { .. })));
     assert!(refused, "{second:?}");
     first.shut_down().await;
+}
+
+/// A job for a fleet has one id on all its things, and is queued for all in the same second: the
+/// record of one thing's execution looks like that of another's, which a copied disk image brings
+/// along.
+#[tokio::test]
+async fn unfinished_jobs_of_another_thing_are_neither_done_nor_reported() {
+    let world = World::new().await;
+    world.thing("pump-18");
+    let (seen, half) = (Seen::default(), Arc::new(Notify::new()));
+    let agent = start(two_halves(world.agent(), &seen, &half));
+    let document = json!({"operation": "work", "name": "a"});
+    let things = [THING, "pump-18"];
+    world
+        .emulator
+        .with_service(|service, now_ms| service.create_job(now_ms, "fleet", &things, &document))
+        .unwrap();
+    soon(half.notified()).await;
+    agent.kill().await;
+
+    let copy = || agent_of("pump-18", world.endpoint()).state_dir(world.state.path());
+    let copied = start(two_halves(copy(), &seen, &half)).ended().await;
+    match copied {
+        Err(AgentError::Store(StoreError::OtherThing { owner, .. })) => assert_eq!(owner, THING),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    let other = world.execution_of("pump-18", "fleet").status;
+    assert_eq!(other.as_str(), "QUEUED");
+
+    // Its own agent goes on, and the directory is free when nothing is left in it.
+    let agent = start(two_halves(world.agent(), &seen, &half));
+    world.until("fleet", "SUCCEEDED").await;
+    let file = world.state.path().join("slot-0.rec");
+    until(|| !file.exists(), || "a record is left".into()).await;
+    agent.shut_down().await;
+    assert_eq!(seen.all(), ["a: first half", "a: second half from half"]);
+    let agent = start(two_halves(copy(), &seen, &half));
+    soon(half.notified()).await;
+    agent.shut_down().await;
 }
 
 #[tokio::test]

@@ -158,6 +158,55 @@ async fn too_many_unanswered_sends_are_refused_until_one_is_answered() {
 }
 
 #[tokio::test]
+async fn a_window_full_of_pubacks_that_never_come_costs_the_connection_and_not_the_agent() {
+    let broker = Broker::start().await;
+    let mut short = options(broker.port);
+    short.keep_alive_s = 1;
+    let mut link = RumqttLink::open(short).unwrap();
+    let mut peer = broker.welcome(false).await;
+    connected(&mut link).await;
+    // A broker that throttles, as AWS IoT does: it answers pings, and no publish.
+    let throttling = tokio::spawn(async move {
+        while let Some(packet) = peer.packet().await {
+            match packet.kind {
+                support::PINGREQ => peer.raw(&[0xd0, 0]).await,
+                DISCONNECT => return,
+                _ => {}
+            }
+        }
+    });
+    let mut sent = Vec::new();
+    let ended = soon(async {
+        loop {
+            // As the agent does: it asks again, because no reply comes.
+            match link.publish(TOPIC, b"?", Qos::AtLeastOnce) {
+                Ok(id) => sent.push(id),
+                Err(SendError::Offline | SendError::Busy { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+            let look = std::time::Duration::from_millis(50);
+            match tokio::time::timeout(look, link.next()).await {
+                Err(_) => {}
+                Ok(LinkEvent::Lost(id)) => sent.retain(|&other| other != id),
+                Ok(LinkEvent::Disconnected { why, permanent }) => return (why, permanent),
+                Ok(other) => panic!("expected the end of the connection, got {other:?}"),
+            }
+        }
+    });
+    assert_eq!(
+        ended.await,
+        (LinkError::NoAnswer { limit_ms: 1_000 }, false)
+    );
+    assert_eq!(sent, [], "every send is told as lost");
+    throttling.await.unwrap();
+
+    let mut peer = broker.welcome(false).await;
+    connected(&mut link).await;
+    link.publish(TOPIC, b"again", Qos::AtLeastOnce).unwrap();
+    assert_eq!(peer.expect_publish().await.payload, b"again");
+}
+
+#[tokio::test]
 async fn what_no_broker_accepts_is_refused_without_harm_to_the_connection() {
     let broker = Broker::start().await;
     let mut link = RumqttLink::open(options(broker.port)).unwrap();

@@ -39,13 +39,23 @@ impl Authority {
 
     /// A certificate for this name, with its key.
     fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        self.issue_from(name, 2020)
+    }
+
+    /// The same, valid from this year on.
+    fn issue_from(&self, name: &str, year: i32) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(year, 1, 1);
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
     /// A broker that demands a certificate of this authority.
     fn acceptor(&self, alpn: &[&str]) -> TlsAcceptor {
+        self.acceptor_with(self.issue(NAME), alpn)
+    }
+
+    fn acceptor_with(&self, own: (rcgen::Certificate, KeyPair), alpn: &[&str]) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
@@ -53,7 +63,7 @@ impl Authority {
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
                 .build()
                 .unwrap();
-        let (certificate, key) = self.issue(NAME);
+        let (certificate, key) = own;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -156,6 +166,23 @@ async fn a_broker_of_an_unknown_authority_is_not_talked_to() {
     assert!(matches!(why, LinkError::Identity { .. }), "{why:?}");
     assert!(
         permanent && why.to_string().contains("check the CA file"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_is_named_and_not_waited_for_in_minutes() {
+    let authority = Authority::new();
+    let broker = Broker::start().await;
+    // To us it is as if our clock stood before the certificate was made.
+    let own = authority.issue_from(NAME, 4000);
+    let acceptor = authority.acceptor_with(own, &["x-amzn-mqtt-ca"]);
+    let mut link = RumqttLink::open(authority.options(broker.port, &authority)).unwrap();
+    let script = accept(&broker, &acceptor);
+    let (_, (why, permanent)) = tokio::join!(script, disconnected(&mut link));
+    assert!(matches!(why, LinkError::Untimely { .. }), "{why:?}");
+    assert!(
+        !permanent && why.to_string().contains("its clock is set"),
         "{why}"
     );
 }

@@ -110,6 +110,51 @@ fn the_longest_record_is_as_long_as_the_constant_says() {
     assert_eq!(record.encode(&mut short), None);
 }
 
+/// A record with a body of so many bytes, as a build with more room writes it.
+fn with_body_of(len: usize, kind: RecordKind) -> StdVec<u8> {
+    let mut record = Record::decode(include_bytes!("../record.v1.golden.bin")).unwrap();
+    record.kind = kind;
+    record.body.clear();
+    let mut bytes = encoded(&record);
+    bytes.truncate(bytes.len() - CRC_LEN);
+    bytes[51..53].copy_from_slice(&u16::try_from(len).unwrap().to_le_bytes());
+    bytes.extend(core::iter::repeat_n(7, len));
+    bytes.extend(crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_body_that_fills_the_room_is_kept_and_of_a_longer_one_only_an_outcome_counts() {
+    let body = |len, kind| Record::decode(&with_body_of(len, kind)).map(|record| record.body.len());
+    let outcome = RecordKind::Outcome(Status::Failed);
+    for kind in [RecordKind::Checkpoint, outcome] {
+        assert_eq!(body(BODY_LEN_MAX, kind), Ok(BODY_LEN_MAX));
+    }
+    let longer = BODY_LEN_MAX + 1;
+    assert_eq!(body(longer, RecordKind::Checkpoint), Err(RecordError::Room));
+    assert_eq!(body(longer, outcome), Ok(0));
+}
+
+#[test]
+fn what_a_later_version_said_is_not_written_back_in_its_name() {
+    let mut bytes = with_body_of(1, RecordKind::Checkpoint);
+    bytes.truncate(bytes.len() - CRC_LEN);
+    (bytes[1], bytes[3]) = (VERSION + 1, 0xFF);
+    bytes.extend(crc32(&bytes).to_le_bytes());
+    let config = crate::Config::new(jobs_proto::ThingName::new("pump").unwrap());
+    let boot = crate::Boot {
+        id: BootId([7; 16]),
+        entropy: 1,
+    };
+    let mut agent: crate::Agent<'_, 1> = crate::Agent::new(&config, boot);
+    agent.restore(0, &bytes).unwrap();
+    let slot = agent.slots.get_mut(0).unwrap();
+    let mut out = [0; RECORD_LEN_MAX];
+    slot.phase = crate::table::Phase::Saving;
+    let written = slot.encode_record(&boot.id, &mut out).unwrap();
+    assert_eq!((written[1], written[3]), (VERSION, 0b111));
+}
+
 /// The bytes of version 1, for ever: a field that moves breaks the devices in the field.
 #[test]
 fn the_golden_record_of_version_1_is_read() {

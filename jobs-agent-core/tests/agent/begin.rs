@@ -68,6 +68,29 @@ fn a_permit_without_a_time_out_has_no_deadline() {
 }
 
 #[test]
+fn a_time_out_is_believed_up_to_the_seven_days_that_the_service_allows() {
+    const SEVEN_DAYS_S: u64 = 604_800;
+    let config = config();
+    let now = Millis(1_000);
+    for (said_s, believed_s) in [
+        (SEVEN_DAYS_S - 1, SEVEN_DAYS_S - 1),
+        (SEVEN_DAYS_S + 1, SEVEN_DAYS_S),
+    ] {
+        let mut agent: OneJob<'_> = Agent::new(&config, BOOT);
+        connect_idle(&mut agent, now);
+        let payload = format!(
+            r#"{{"execution":{{"jobId":"a","status":"QUEUED","queuedAt":1,"executionNumber":1,"approximateSecondsBeforeTimedOut":{said_s},"jobDocument":{{}}}}}}"#
+        );
+        let ticket = offer(&mut agent, now, payload.as_bytes());
+        agent.handle_plan(now, ticket, Ok((TAG, RunPolicy::DEFAULT)));
+        let start = perform(&mut agent, now).publish();
+        accept(&mut agent, now, &start, "");
+        let deadline = perform(&mut agent, now).deadline;
+        assert_eq!(deadline, Some(now.plus(believed_s * 1_000)));
+    }
+}
+
+#[test]
 fn what_a_list_left_out_is_taken_from_the_answer_into_the_record() {
     let config = config();
     let mut now = Millis(1_000);

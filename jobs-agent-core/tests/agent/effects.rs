@@ -269,3 +269,15 @@ fn errors_say_in_words_what_they_mean() {
     let words = RecordError::Field.to_string();
     assert!(words.contains("record"), "{words}");
 }
+
+#[test]
+fn the_scratch_space_is_as_small_as_its_documentation_says() {
+    let kib = if cfg!(feature = "large-details") {
+        9.0
+    } else {
+        1.2
+    };
+    let len = u32::try_from(size_of::<Scratch>()).unwrap();
+    let deviation = f64::from(len) / 1_024.0 / kib - 1.0;
+    assert!(deviation.abs() < 0.1, "{len} bytes");
+}

@@ -3,5 +3,9 @@
 mod answers;
 mod begin;
 mod effects;
+#[cfg(feature = "_explore")]
+mod exploration;
 mod large;
+mod questions;
+mod side_by_side;
 mod support;

@@ -102,6 +102,13 @@ pub(crate) fn perform<const JOBS: usize>(agent: &mut Agent<'_, JOBS>, now: Milli
     }
 }
 
+/// What a reply to `request` says; `members` come before the token.
+pub(crate) fn words(request: &Publish, members: &str) -> String {
+    let (_, token) = request.payload.split_once("\"clientToken\":\"").unwrap();
+    let token = token.split('"').next().unwrap();
+    format!("{{{members}\"clientToken\":\"{token}\"}}")
+}
+
 /// The service accepts `request`; `members` come before the token.
 pub(crate) fn accept<const JOBS: usize>(
     agent: &mut Agent<'_, JOBS>,
@@ -120,9 +127,7 @@ pub(crate) fn reply<const JOBS: usize>(
     how: &str,
     members: &str,
 ) {
-    let (_, token) = request.payload.split_once("\"clientToken\":\"").unwrap();
-    let token = token.split('"').next().unwrap();
-    let reply = format!("{{{members}\"clientToken\":\"{token}\"}}");
+    let reply = words(request, members);
     let topic = format!("{}/{how}", request.topic);
     let handled = agent.handle_publish(now, &topic, reply.as_bytes());
     assert!(matches!(handled, Handled::Taken), "{handled:?}");

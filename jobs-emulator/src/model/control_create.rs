@@ -44,7 +44,7 @@ impl Service {
         let job_id = members.job_id()?;
         if let Some(name) = NOT_SUPPORTED
             .into_iter()
-            .find(|name| members.value(name).is_some())
+            .find(|name| members.value(name).is_some_and(|value| !is_empty(value)))
         {
             return Err(ApiError::invalid_request(format!(
                 "'{name}' is not supported by this emulator; leave it out"
@@ -220,6 +220,16 @@ impl Service {
         if !waits && !has_one {
             self.queue_execution(now_ms, thing, job_id, RetriesUsed::default(), changes);
         }
+    }
+}
+
+/// Infrastructure tools send members that they have no value for as `{}` or `[]`; that asks for
+/// nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

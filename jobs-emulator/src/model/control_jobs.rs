@@ -10,7 +10,7 @@ use super::control_create::{PROSE_MAX, no_job, presigned};
 use super::errors::ApiError;
 use super::queue::Changes;
 use super::service::Service;
-use super::state::{ExecutionStatus, Job, JobStatus};
+use super::state::{ExecutionStatus, Job, JobStatus, Target};
 use super::validate::{Invalid, Members};
 
 /// Longest reason code, in characters.
@@ -97,13 +97,15 @@ impl Service {
     }
 
     pub(crate) fn api_list_jobs(&self, members: Members<'_>) -> Result<Value, ApiError> {
-        let status = members.text("status")?;
-        let selection = members.text("targetSelection")?;
+        let status = one_of(members, "status", &JobStatus::NAMES)?;
+        let selection = one_of(members, "targetSelection", &["CONTINUOUS", "SNAPSHOT"])?;
+        let group = self.group_filter(members)?;
         let mut jobs: Vec<(&String, &Job)> = self
             .jobs
             .iter()
             .filter(|(_, job)| status.is_none_or(|status| status == job.status.as_str()))
             .filter(|(_, job)| selection.is_none_or(|s| s == job.selection.as_str()))
+            .filter(|(_, job)| group.as_ref().is_none_or(|g| job.targets.contains(g)))
             .collect();
         // Newest first, as the console and the CLI show them.
         jobs.sort_by_key(|(_, job)| std::cmp::Reverse(job.created_at_ms));
@@ -112,6 +114,25 @@ impl Service {
             .map(|(id, job)| Value::Object(self.job_summary(id, job)))
             .collect();
         page(members, "jobs", list)
+    }
+
+    /// The group that listed jobs must have as a target, by its name or its id.
+    fn group_filter(&self, members: Members<'_>) -> Result<Option<Target>, ApiError> {
+        let (name, id) = (
+            members.text("thingGroupName")?,
+            members.text("thingGroupId")?,
+        );
+        if name.is_none() && id.is_none() {
+            return Ok(None);
+        }
+        let found = self.groups.iter().find(|(group, kept)| {
+            name.is_none_or(|name| name == group.as_str())
+                && id.is_none_or(|id| id == kept.group_id)
+        });
+        match found {
+            Some((group, _)) => Ok(Some(Target::Group(group.clone()))),
+            None => Err(ApiError::not_found("This thing group does not exist")),
+        }
     }
 
     pub(crate) fn api_update_job(
@@ -242,6 +263,17 @@ impl Service {
                 self.executions.remove(thing);
             }
         }
+    }
+}
+
+/// A filter whose values are known: another one would match nothing, and hide a slip of the pen.
+fn one_of<'a>(members: Members<'a>, key: &str, names: &[&str]) -> Result<Option<&'a str>, Invalid> {
+    match members.text(key)? {
+        Some(name) if !names.contains(&name) => {
+            let names = names.join(", ");
+            Err(Invalid(format!("'{key}' must be one of {names}")))
+        }
+        name => Ok(name),
     }
 }
 

@@ -96,6 +96,15 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    /// The names that a list may be filtered by, those that do not occur here too.
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "IN_PROGRESS",
+        "CANCELED",
+        "COMPLETED",
+        "DELETION_IN_PROGRESS",
+        "SCHEDULED",
+    ];
+
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

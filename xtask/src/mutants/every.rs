@@ -1,9 +1,13 @@
 //! `cargo xtask mutants --all`: every mutant that cargo-mutants makes of protocol and core.
 //!
-//! A tool for a developer's machine, not for CI: hours of work, and CI installs no program. What is
-//! left out, and why, is said in `.cargo/mutants.toml`.
+//! A tool for a developer's machine, not for CI: hours of work, and CI installs no program. What
+//! stands behind `--all` is handed on: with `--file jobs-proto/src/number.rs` it takes minutes.
+//! Which mutants are equivalent, and why, is said in `.cargo/mutants.toml`; whatever else survives
+//! is an error.
 
-use crate::run::{captured, cargo, command, target};
+use std::path::Path;
+
+use crate::run::{captured, cargo, command, root, target};
 
 /// The version whose mutants the figures of `docs/verification.md` count.
 const VERSION: &str = "27.1.0";
@@ -14,6 +18,9 @@ const CAUGHT: i32 = 0;
 const MISSED: i32 = 2;
 const HUNG: i32 = 3;
 
+/// The list of equivalent mutants, one pattern a line in three apostrophes.
+const EQUIVALENT: &str = ".cargo/mutants.toml";
+
 /// One run: what is mutated, whose tests judge, with which features.
 struct Pass {
     package: &'static str,
@@ -21,9 +28,9 @@ struct Pass {
     features: &'static [&'static str],
 }
 
-/// Some code is there under one set of features alone: what survives the first pass of a package
-/// meets its second.
-const PASSES: [Pass; 3] = [
+/// What survives a pass meets the next one of its package: quick tests come first, and some code is
+/// there under one set of features alone.
+const PASSES: [Pass; 5] = [
     Pass {
         package: "jobs-proto",
         tests: "jobs-proto",
@@ -36,16 +43,28 @@ const PASSES: [Pass; 3] = [
     },
     Pass {
         package: "jobs-agent-core",
+        tests: "jobs-agent-core",
+        features: &[],
+    },
+    Pass {
+        package: "jobs-agent-core",
+        tests: "jobs-agent-core",
+        features: &["--all-features"],
+    },
+    Pass {
+        package: "jobs-agent-core",
         tests: "jobs-agent-core,jobs-testkit",
         features: &[],
     },
 ];
 
-/// Runs every pass, also after one with survivors. An interrupted run goes on where it was.
+/// Runs every pass, also after one with survivors, and prints the score. An interrupted run goes on
+/// where it was; `more` are arguments of cargo-mutants.
 ///
 /// # Errors
-/// If cargo-mutants is missing, or a mutant survives.
-pub(crate) fn every() -> Result<(), String> {
+/// If cargo-mutants is missing, a mutant survives that is not listed as equivalent, or the list has
+/// a pattern that fits no mutant.
+pub(crate) fn every(more: &[String]) -> Result<(), String> {
     let said = captured(&mut command("cargo", &["mutants", "--version"]))?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     if !said.contains(VERSION) {
@@ -54,30 +73,95 @@ pub(crate) fn every() -> Result<(), String> {
              cargo install --locked cargo-mutants --version {VERSION}"
         ));
     }
-    let mut survived = Vec::new();
+    no_pattern_is_idle()?;
     for pass in &PASSES {
-        println!("\n== mutants of {} {:?}", pass.package, pass.features);
-        let folder = target().join("mutants").join(pass.package);
+        println!(
+            "\n== mutants of {}, tests of {} {:?}",
+            pass.package, pass.tests, pass.features
+        );
         let mut mutants = cargo(&["mutants", "--iterate", "--package", pass.package]);
         mutants.args(["--test-package", pass.tests]);
-        mutants.args(pass.features).arg("--output").arg(&folder);
+        mutants.args(pass.features).args(more);
+        let out = folder(pass.package);
+        std::fs::create_dir_all(&out).map_err(|error| error.to_string())?;
+        mutants.arg("--output").arg(out);
         let status = mutants.status().map_err(|error| error.to_string())?;
-        let last = PASSES.iter().rfind(|other| other.package == pass.package);
-        let last = last.is_some_and(|last| last.features == pass.features);
-        match status.code() {
-            // A mutant that hangs was noticed, too.
-            Some(CAUGHT | HUNG) => {}
-            Some(MISSED) if !last => {}
-            Some(MISSED) => {
-                let missed = folder.join("mutants.out/missed.txt");
-                survived.push(missed.display().to_string());
-            }
-            _ => return Err(format!("cargo-mutants ended with {status}")),
+        // A mutant that hangs was noticed, too.
+        if !matches!(status.code(), Some(CAUGHT | MISSED | HUNG)) {
+            return Err(format!("cargo-mutants ended with {status}"));
         }
+    }
+    let mut survived = Vec::new();
+    println!("\n== score");
+    for package in ["jobs-proto", "jobs-agent-core"] {
+        survived.extend(score(package, more)?);
     }
     if survived.is_empty() {
         Ok(())
     } else {
-        Err(format!("mutants survived: {}", survived.join(", ")))
+        Err(format!("mutants survived:\n{}", survived.join("\n")))
     }
+}
+
+/// Where cargo-mutants keeps what it found out about this package.
+fn folder(package: &str) -> std::path::PathBuf {
+    target().join("mutants").join(package)
+}
+
+/// Prints what became of the mutants of a package; returns those that survived.
+fn score(package: &str, more: &[String]) -> Result<Vec<String>, String> {
+    let left = listed(&[&["--package", package], &strings(more)[..]].concat())?;
+    let no_config = ["--package", package, "--no-config"];
+    let all = listed(&[&no_config, &strings(more)[..]].concat())?;
+    if left == 0 {
+        return Ok(Vec::new());
+    }
+    let out = folder(package).join("mutants.out");
+    let missed = lines(&out, "missed.txt");
+    let settled = ["previously_caught.txt", "caught.txt", "unviable.txt"];
+    let settled: usize = settled.iter().map(|name| lines(&out, name).len()).sum();
+    println!(
+        "{package}: {all} mutants, {settled} caught or not to be built, {} hung, \
+         {} listed as equivalent, {} survived",
+        lines(&out, "timeout.txt").len(),
+        all.saturating_sub(left),
+        missed.len(),
+    );
+    Ok(missed)
+}
+
+fn strings(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// The lines of a list of cargo-mutants, which is not there when it would be empty.
+fn lines(out: &Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(out.join(name)).unwrap_or_default();
+    text.lines().map(String::from).collect()
+}
+
+/// How many mutants there are under these arguments.
+fn listed(arguments: &[&str]) -> Result<usize, String> {
+    let mut list = cargo(&["mutants", "--list"]);
+    let said = captured(list.args(arguments))?;
+    if !said.status.success() {
+        return Err(String::from_utf8_lossy(&said.stderr).into_owned());
+    }
+    Ok(said.stdout.iter().filter(|byte| **byte == b'\n').count())
+}
+
+/// A pattern without a mutant is about code that is no more, and could hide a mutant to come.
+fn no_pattern_is_idle() -> Result<(), String> {
+    let path = root().join(EQUIVALENT);
+    let list = std::fs::read_to_string(&path).map_err(|error| format!("{EQUIVALENT}: {error}"))?;
+    let packages = ["-p", "jobs-proto", "-p", "jobs-agent-core", "--no-config"];
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let Some(pattern) = line.split("'''").nth(1) else {
+            continue;
+        };
+        if listed(&[&packages[..], &["--re", pattern]].concat())? == 0 {
+            return Err(format!("{EQUIVALENT}: no mutant is called {pattern}"));
+        }
+    }
+    Ok(())
 }

@@ -15,7 +15,6 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -23,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use super::answer::Answer;
 use super::call::Request;
 use super::options::{ALPN_AWS_HTTP, BODY_MAX_BYTES, HEAD_MAX_BYTES, HttpsOptions, KEEP_IDLE_MS};
+use crate::link::dial::dial;
 use crate::link::{ConfigError, LinkError, tls};
 
 /// The header that names an error.
@@ -105,11 +105,10 @@ impl Dialer {
         let unreachable = |error: io::Error| LinkError::Unreachable {
             cause: error.to_string(),
         };
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
+        let limit = Duration::from_secs(self.connect_timeout_s);
+        let stream = dial(&self.host, self.port, limit)
             .await
             .map_err(unreachable)?;
-        // One small request at a time: waiting to fill a segment only costs time.
-        stream.set_nodelay(true).map_err(unreachable)?;
         match &self.tls {
             None => Line::over(stream).await,
             Some((connector, name)) => {
@@ -223,10 +222,8 @@ fn fault(error: &(dyn Error + 'static)) -> LinkError {
     let mut io_cause = None;
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(tls) = as_rustls(cause) {
-            return LinkError::Identity {
-                cause: tls.to_string(),
-            };
+        if let Some(why) = tls::fault(cause) {
+            return why;
         }
         io_cause = io_cause.or_else(|| cause.downcast_ref::<io::Error>().map(ToString::to_string));
         next = cause.source();
@@ -244,10 +241,27 @@ fn fault(error: &(dyn Error + 'static)) -> LinkError {
     }
 }
 
-fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(tls) = error.downcast_ref() {
-        return Some(tls);
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, Error as Tls};
+
+    use super::*;
+
+    fn meant(tls: Tls) -> LinkError {
+        fault(&io::Error::new(io::ErrorKind::InvalidData, tls))
     }
-    // An io::Error hides what it wraps from `source`.
-    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+
+    #[test]
+    fn bytes_damaged_on_their_way_pass_by_themselves_over_https_too() {
+        let damage = [
+            Tls::DecryptError,
+            Tls::AlertReceived(AlertDescription::BadRecordMac),
+        ];
+        for tls in damage {
+            let why = meant(tls);
+            assert!(!why.is_permanent(), "{why}");
+        }
+        let refused = Tls::AlertReceived(AlertDescription::CertificateUnknown);
+        assert!(meant(refused).is_permanent());
+    }
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use rumqttc::{ConnectReturnCode, ConnectionError, StateError};
 
-use crate::link::{LinkError, RefusedReason};
+use crate::link::{LinkError, RefusedReason, tls};
 
 /// Before CONNACK.
 pub(in crate::link) fn while_connecting(error: &ConnectionError, limit_s: u64) -> LinkError {
@@ -66,44 +66,7 @@ fn refused(code: ConnectReturnCode) -> Option<RefusedReason> {
 
 /// What the rustls error somewhere below means, if there is one.
 fn tls_fault(error: &ConnectionError) -> Option<LinkError> {
-    let tls = chain(error).find_map(as_rustls)?;
-    let cause = tls.to_string();
-    Some(if is_damage(tls) {
-        LinkError::Protocol { cause }
-    } else {
-        LinkError::Identity { cause }
-    })
-}
-
-/// Whether bytes were damaged on their way, here or there: that says nothing of who anybody is, and
-/// passes by itself.
-fn is_damage(error: &rustls::Error) -> bool {
-    use rustls::{AlertDescription as Alert, Error};
-    match error {
-        Error::InappropriateMessage { .. }
-        | Error::InappropriateHandshakeMessage { .. }
-        | Error::InvalidMessage(_)
-        | Error::DecryptError
-        | Error::PeerMisbehaved(_)
-        | Error::PeerSentOversizedRecord => true,
-        Error::AlertReceived(alert) => matches!(
-            alert,
-            Alert::UnexpectedMessage
-                | Alert::BadRecordMac
-                | Alert::RecordOverflow
-                | Alert::DecodeError
-                | Alert::InternalError
-        ),
-        _ => false,
-    }
-}
-
-fn as_rustls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(tls) = error.downcast_ref() {
-        return Some(tls);
-    }
-    // An io::Error hides what it wraps from `source`.
-    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+    chain(error).find_map(tls::fault)
 }
 
 fn io_cause(error: &ConnectionError) -> Option<String> {

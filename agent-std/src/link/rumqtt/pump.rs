@@ -3,18 +3,21 @@
 //! The library's `poll` must not be cancelled while it connects, so it has this task to itself:
 //! nothing here races it against a timer or a channel.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
-    Transport, default_socket_connect,
+    Transport,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::fault;
+use crate::link::dial::dial;
 use crate::link::kicks::Kicks;
 use crate::link::options::STABLE_AFTER_MS;
 use crate::link::{Backoff, LinkError, LinkOptions, MAX_INFLIGHT, MAX_PACKET_BYTES, tls};
@@ -24,6 +27,8 @@ pub(super) enum PumpEvent {
     /// A new connection, with the client to send on it.
     Up {
         client: AsyncClient,
+        /// To be set before DISCONNECT when only this connection is given up.
+        given_up: Arc<AtomicBool>,
         session_present: bool,
     },
     /// A message from the broker.
@@ -111,11 +116,13 @@ impl Pump {
         };
         info!(host = %self.options.host, session_present, "connected");
         let up_since = Instant::now();
+        let given_up = Arc::new(AtomicBool::new(false));
         // The link holds the only client: dropping it would end the event loop.
         if self
             .events
             .send(PumpEvent::Up {
                 client,
+                given_up: Arc::clone(&given_up),
                 session_present,
             })
             .await
@@ -129,6 +136,14 @@ impl Pump {
                     if !self.forward(event).await {
                         return End::Finished;
                     }
+                }
+                Err(ConnectionError::RequestsDone) if given_up.load(Ordering::Relaxed) => {
+                    return End::Failed {
+                        why: LinkError::NoAnswer {
+                            limit_ms: u64::from(self.options.keep_alive_s) * 1_000,
+                        },
+                        up_since: Some(up_since),
+                    };
                 }
                 Err(ConnectionError::RequestsDone) => return End::Finished,
                 Err(error) => {
@@ -190,18 +205,16 @@ impl Pump {
             .set_clean_session(options.clean_session)
             .set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES)
             .set_inflight(MAX_INFLIGHT);
-        let address = match options.host.contains(':') {
-            true => format!("[{}]:{}", options.host, options.port),
-            false => format!("{}:{}", options.host, options.port),
-        };
-        mqtt.set_socket_connector(move |_, network| {
-            default_socket_connect(address.clone(), network)
+        let (host, port) = (options.host.clone(), options.port);
+        let limit = Duration::from_secs(options.connect_timeout_s);
+        mqtt.set_socket_connector(move |_, _| {
+            let host = host.clone();
+            async move { dial(&host, port, limit).await }
         });
         // Never the bottleneck: the link counts the outstanding sends itself.
         let capacity = options.max_outstanding.saturating_add(1);
         let (client, mut eventloop) = AsyncClient::builder(mqtt).capacity(capacity).build();
         let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
         network.set_connection_timeout(options.connect_timeout_s);
         eventloop.set_network_options(network);
         debug!(host = %options.host, port = options.port, "connecting");

@@ -9,7 +9,7 @@ use jobs_testkit::stories;
 use super::{
     super::{BOOT_SLOT, FlashStore, Partition, RecordStore, Word4},
     nor::Nor,
-    records::{calls_of, perform},
+    records::{calls_of, load, perform},
 };
 
 type Chip = Nor<1, 4096>;
@@ -46,6 +46,24 @@ fn a_thousand_jobs_cost_each_page_few_erases() {
         let most = if pages == 4 { 60 } else { 32 };
         assert!((1..=most).contains(&erases), "{erases} erases");
     }
+}
+
+#[test]
+fn a_thousand_boots_without_a_job_cost_each_page_few_erases() {
+    let mut chip = Chip::new(4);
+    for _ in 0..1_000 {
+        let partition = Partition::new(0..16_384, 1).unwrap();
+        let mut store = FlashStore::new(Word4::new(&mut chip), partition).unwrap();
+        block_on(crate::start_boot(&mut store, 0)).unwrap();
+        assert_eq!(load(&mut store, 0), Ok(None));
+    }
+    let erases = chip.erases().iter().max().copied().unwrap();
+    println!(
+        "flash wear: 1000 boots, 4 pages of 4096: {erases} erases of the most worn page, {} bytes \
+         programmed",
+        chip.programmed()
+    );
+    assert!((1..=12).contains(&erases), "{erases} erases");
 }
 
 #[test]
