@@ -118,12 +118,11 @@ fn score(package: &str, more: &[String]) -> Result<Vec<String>, String> {
     }
     let out = folder(package).join("mutants.out");
     let missed = lines(&out, "missed.txt");
-    let settled = ["previously_caught.txt", "caught.txt", "unviable.txt"];
-    let settled: usize = settled.iter().map(|name| lines(&out, name).len()).sum();
+    let hung = lines(&out, "timeout.txt").len();
+    let settled = left.saturating_sub(hung).saturating_sub(missed.len());
     println!(
-        "{package}: {all} mutants, {settled} caught or not to be built, {} hung, \
+        "{package}: {all} mutants, {settled} caught or not to be built, {hung} hung, \
          {} listed as equivalent, {} survived",
-        lines(&out, "timeout.txt").len(),
         all.saturating_sub(left),
         missed.len(),
     );
