@@ -146,7 +146,9 @@ fn listed(arguments: &[&str]) -> Result<usize, String> {
     if !said.status.success() {
         return Err(String::from_utf8_lossy(&said.stderr).into_owned());
     }
-    Ok(said.stdout.iter().filter(|byte| **byte == b'\n').count())
+    // Each by its place; warnings stand between them.
+    let list = String::from_utf8_lossy(&said.stdout);
+    Ok(list.lines().filter(|line| line.contains(".rs:")).count())
 }
 
 /// A pattern without a mutant is about code that is no more, and could hide a mutant to come.
