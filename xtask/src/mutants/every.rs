@@ -156,11 +156,13 @@ fn no_pattern_is_idle() -> Result<(), String> {
     let path = root().join(EQUIVALENT);
     let list = std::fs::read_to_string(&path).map_err(|error| format!("{EQUIVALENT}: {error}"))?;
     let packages = ["-p", "jobs-proto", "-p", "jobs-agent-core", "--no-config"];
+    // cargo-mutants lists some whatever the pattern is.
+    let always = listed(&[&packages[..], &["--re", "^$"]].concat())?;
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let Some(pattern) = line.split("'''").nth(1) else {
             continue;
         };
-        if listed(&[&packages[..], &["--re", pattern]].concat())? == 0 {
+        if listed(&[&packages[..], &["--re", pattern]].concat())? <= always {
             return Err(format!("{EQUIVALENT}: no mutant is called {pattern}"));
         }
     }
