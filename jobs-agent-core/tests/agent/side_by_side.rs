@@ -128,32 +128,64 @@ fn a_write_that_keeps_failing_does_not_hold_up_a_reset_beyond_the_grace() {
     assert!(matches!(next, Output::Reboot(_)), "{next:?}");
 }
 
+/// The record of this execution of a job, with a checkpoint.
+fn record(job_id: &str, execution_number: i64) -> Vec<u8> {
+    let record = Record {
+        kind: RecordKind::Checkpoint,
+        job_id: job_id.try_into().unwrap(),
+        execution_number: Some(execution_number),
+        queued_at: 1,
+        tag: TAG,
+        rerun: true,
+        needs_document: false,
+        attempts: 1,
+        runs: 1,
+        step_timeout_minutes: 0,
+        time_limit_ms: 0,
+        boot: BOOT.id,
+        body: heapless::Vec::from_slice(&[3]).unwrap(),
+    };
+    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
+}
+
 #[test]
 fn of_two_records_of_one_job_the_earlier_is_left_behind_in_whichever_slot_it_is() {
-    let record = |number| {
-        let record = Record {
-            kind: RecordKind::Checkpoint,
-            job_id: "a".try_into().unwrap(),
-            execution_number: Some(number),
-            queued_at: 1,
-            tag: TAG,
-            rerun: true,
-            needs_document: false,
-            attempts: 1,
-            runs: 1,
-            step_timeout_minutes: 0,
-            time_limit_ms: 0,
-            boot: BOOT.id,
-            body: heapless::Vec::from_slice(&[3]).unwrap(),
-        };
-        record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
-    };
     let config = config();
     for (earlier, later) in [(0, 1), (1, 0)] {
         let mut agent: TwoJobs<'_> = Agent::new(&config, BOOT);
-        agent.restore(later, &record(2)).unwrap();
-        agent.restore(earlier, &record(1)).unwrap();
+        agent.restore(later, &record("a", 2)).unwrap();
+        agent.restore(earlier, &record("a", 1)).unwrap();
         assert_eq!(agent.phase(earlier), Some(Phase::Free));
         assert_eq!(agent.phase(later), Some(Phase::Opening));
+    }
+}
+
+#[test]
+fn of_two_records_of_one_execution_the_one_in_the_lower_slot_counts() {
+    let config = config();
+    for order in [[0, 1], [1, 0]] {
+        let mut agent: TwoJobs<'_> = Agent::new(&config, BOOT);
+        for slot in order {
+            agent.restore(slot, &record("a", 2)).unwrap();
+        }
+        assert_eq!(agent.phase(0), Some(Phase::Opening));
+        assert_eq!(agent.phase(1), Some(Phase::Free));
+    }
+}
+
+#[test]
+fn records_of_two_jobs_and_of_executions_without_a_number_count_both() {
+    let config = config();
+    for [first, second] in [
+        [record("a", 1), record("b", 1)],
+        [record("a", 1), record("b", 2)],
+        [record("a", 2), record("b", 1)],
+        [record("a", 0), record("a", 0)],
+    ] {
+        let mut agent: TwoJobs<'_> = Agent::new(&config, BOOT);
+        agent.restore(0, &first).unwrap();
+        agent.restore(1, &second).unwrap();
+        assert_eq!(agent.phase(0), Some(Phase::Opening));
+        assert_eq!(agent.phase(1), Some(Phase::Opening));
     }
 }

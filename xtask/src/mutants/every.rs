@@ -118,12 +118,11 @@ fn score(package: &str, more: &[String]) -> Result<Vec<String>, String> {
     }
     let out = folder(package).join("mutants.out");
     let missed = lines(&out, "missed.txt");
-    let settled = ["previously_caught.txt", "caught.txt", "unviable.txt"];
-    let settled: usize = settled.iter().map(|name| lines(&out, name).len()).sum();
+    let hung = lines(&out, "timeout.txt").len();
+    let settled = left.saturating_sub(hung).saturating_sub(missed.len());
     println!(
-        "{package}: {all} mutants, {settled} caught or not to be built, {} hung, \
+        "{package}: {all} mutants, {settled} caught or not to be built, {hung} hung, \
          {} listed as equivalent, {} survived",
-        lines(&out, "timeout.txt").len(),
         all.saturating_sub(left),
         missed.len(),
     );
@@ -147,7 +146,9 @@ fn listed(arguments: &[&str]) -> Result<usize, String> {
     if !said.status.success() {
         return Err(String::from_utf8_lossy(&said.stderr).into_owned());
     }
-    Ok(said.stdout.iter().filter(|byte| **byte == b'\n').count())
+    // Each by its place; warnings stand between them.
+    let list = String::from_utf8_lossy(&said.stdout);
+    Ok(list.lines().filter(|line| line.contains(".rs:")).count())
 }
 
 /// A pattern without a mutant is about code that is no more, and could hide a mutant to come.
@@ -155,11 +156,13 @@ fn no_pattern_is_idle() -> Result<(), String> {
     let path = root().join(EQUIVALENT);
     let list = std::fs::read_to_string(&path).map_err(|error| format!("{EQUIVALENT}: {error}"))?;
     let packages = ["-p", "jobs-proto", "-p", "jobs-agent-core", "--no-config"];
+    // cargo-mutants lists some whatever the pattern is.
+    let always = listed(&[&packages[..], &["--re", "^$"]].concat())?;
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let Some(pattern) = line.split("'''").nth(1) else {
             continue;
         };
-        if listed(&[&packages[..], &["--re", pattern]].concat())? == 0 {
+        if listed(&[&packages[..], &["--re", pattern]].concat())? <= always {
             return Err(format!("{EQUIVALENT}: no mutant is called {pattern}"));
         }
     }
