@@ -17,7 +17,6 @@ use crate::{
 const RESET_WAIT_MS: u32 = 300_000;
 
 impl Common<'_> {
-    #[inline(never)]
     pub(crate) fn put<'s>(
         &mut self,
         slot: &mut Slot,

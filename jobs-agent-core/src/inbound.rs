@@ -210,6 +210,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// A notification was lost on us: the queue is asked before long.
+    #[inline(never)]
     pub(crate) fn ask_soon(&mut self) -> Meaning {
         let soon = Timer::after(self.common.config.settle_ms);
         let queue = &mut self.common.queue;
@@ -218,6 +219,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// Asks whether what was claimed is still on, but for the slots whose bit is set.
+    #[inline(always)]
     pub(crate) fn verify_all_but(&mut self, on: u32) -> Meaning {
         self.slots.each(|slot| {
             if slot.is_claimed() && on & bit(slot) == 0 {
@@ -234,6 +236,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 
     /// Whether an earlier execution of the same job is still held here: two of them never run
     /// beside each other. That there is a later one says that the earlier is over: its slot asks.
+    #[inline(always)]
     pub(crate) fn follows_another(&mut self, then: Timer, key: &JobKey<'_>) -> bool {
         let follows = self.slots.find(|slot| {
             let waiting = matches!(slot.phase, Phase::Free | Phase::Listed | Phase::Planning);
@@ -249,7 +252,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
     }
 
     /// Whether the message answers this question about the queue; then it is no more.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn answers_queue(&mut self, ask: Ask, message: &Message<'_, '_>) -> bool {
         let awaited = self.common.awaits(message) == Some(ask);
         if awaited {

@@ -195,6 +195,7 @@ impl Others {
 
 impl Slot {
     /// What this slot wants done on the device itself; otherwise `wake` learns its next time.
+    #[inline(always)]
     fn local_duty(&mut self, all: Others, wake: &mut Timer) -> Option<Duty> {
         if self.is_at_work() && self.timers[at::LIMIT].is_due() {
             self.timers[at::LIMIT] = Timer::NEVER;

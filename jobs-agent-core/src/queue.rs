@@ -120,6 +120,7 @@ impl Queue {
     }
 
     /// A slot became free: ask for what had no room before.
+    #[inline(never)]
     pub(crate) fn slot_freed(&mut self) {
         if core::mem::take(&mut self.missed) {
             self.timers[when::NEXT] = Timer::NOW;
@@ -130,6 +131,7 @@ impl Queue {
     }
 
     /// The question that is due next, and when.
+    #[inline(always)]
     pub(crate) fn due(&self) -> (Timer, Ask) {
         let next = self.timers[when::NEXT]
             .min(self.timers[when::SETTLE])
@@ -163,6 +165,7 @@ impl Queue {
     }
 
     /// The question has to be put again then.
+    #[inline(always)]
     pub(crate) fn again(&mut self, ask: Ask, then: Timer) {
         self.forget_request();
         count(&mut self.tries);

@@ -30,6 +30,7 @@ const REFUSALS_MAX: u8 = 3;
 
 impl<const JOBS: usize> Agent<'_, JOBS> {
     /// A request about this job, or about the queue, was refused.
+    #[inline(always)]
     pub(crate) fn rejected(
         &mut self,
         job: Option<JobId<'_>>,

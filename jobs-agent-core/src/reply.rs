@@ -131,6 +131,7 @@ impl Common<'_> {
     }
 
     /// The document asked for cannot be read: asked for again, then refused or left.
+    #[inline(always)]
     fn unreadable(&mut self, slot: &mut Slot, message: &Message<'_, '_>, fault: ErrorKind) {
         let tries = slot.work.tries;
         if tries.saturating_add(1) < UNREADABLE_READS_MAX {
@@ -172,6 +173,7 @@ impl Slot {
     }
 
     /// Whether the execution that runs is still on at the service.
+    #[inline(always)]
     fn verified(&mut self, message: &Message<'_, '_>) {
         let mut reason = StopReason::Removed;
         if self.is_told(message) {

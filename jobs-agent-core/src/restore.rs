@@ -11,7 +11,6 @@ use crate::{
 
 impl Slot {
     /// Takes up the job of a record.
-    #[inline(never)]
     pub(crate) fn restore(&mut self, record: &Stored<'_>, boot: &BootId, config: &Config<'_>) {
         self.leave_behind();
         // The record was read with this room in mind.
@@ -99,6 +98,7 @@ impl Slot {
         }
     }
 
+    #[inline(always)]
     fn hopeless(&mut self, reason: &str) -> Event {
         self.conclude_with(Status::Failed, reason);
         Event::RestoredHopeless

@@ -212,6 +212,7 @@ impl Slot {
     }
 
     /// Frees the slot after a final word on its request.
+    #[inline(always)]
     pub(crate) fn close(&mut self, event: Event, ending: Ending) {
         if self.step(event) {
             self.timers[at::STORE] = Timer::NOW;
@@ -318,7 +319,6 @@ impl Slot {
     }
 
     /// Whether the handler is at work in a way that the service knows of.
-    #[inline(never)]
     pub(crate) fn is_watched(&self) -> bool {
         self.is_at_work() && !self.work.instant
     }

@@ -149,6 +149,7 @@ impl<const JOBS: usize> Agent<'_, JOBS> {
 }
 
 impl Slot {
+    #[inline(always)]
     fn fail(&mut self, reason: &str) {
         self.step(Event::OutcomeGiven);
         self.conclude_with(Status::Failed, reason);

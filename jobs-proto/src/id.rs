@@ -45,6 +45,7 @@ impl Extra {
     /// All visible ASCII that JSON leaves alone.
     pub(crate) const TOKEN: Self = Self(b'!');
 
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     const fn admits(self, byte: u8) -> bool {
         let plain = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         plain || byte == self.0 || (self.0 == Self::TOKEN.0 && Self::token_admits(byte))

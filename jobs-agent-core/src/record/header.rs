@@ -178,6 +178,7 @@ impl Header {
         self.set(low, queued_at);
     }
 
+    #[inline(never)]
     pub(crate) fn set_execution_number(&mut self, number: Option<i64>) {
         self.set_wide(Number::EXECUTION, number.unwrap_or(0).cast_unsigned());
         self.mark(Flag::EXECUTION, number.is_some());

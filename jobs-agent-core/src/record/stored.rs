@@ -19,7 +19,6 @@ pub(crate) struct Stored<'r> {
 
 impl<'r> Stored<'r> {
     /// See [`Record::decode`](super::Record::decode).
-    #[inline(never)]
     pub(crate) fn read(bytes: &'r [u8]) -> Result<Self, RecordError> {
         let (covered, crc) = bytes
             .split_last_chunk::<CRC_LEN>()
