@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// Seconds of coverage-guided fuzzing for each target.
-const FUZZ_SECONDS: u64 = 5;
+const FUZZ_SECONDS: u64 = 4;
 /// Share of the replay's mutations, per cent.
-const REPLAY_PERCENT: u32 = 50;
+const REPLAY_PERCENT: u32 = 25;
 
 /// Tests that are rows of the table, and passed over where all others of their crate run.
 pub(crate) const FLASH: &str = "store::flash::tests";
