@@ -8,34 +8,24 @@ use core::{
 
 use jobs_agent_core::{
     Agent, Attempt, Checkpoint, Handled, JobHandler, JobPort, Millis, NoRoute, Offer, OperationTag,
-    Outcome, Pairs, Progress, REASON_KEY, REASON_LEN_MAX, RECORD_LEN_MAX, Reason, Record,
-    RecordKind, Refusal, RunPolicy, Start, Status, StopReason, Stopped,
+    Outcome, Pairs, Progress, REASON_KEY, REASON_LEN_MAX, Reason, Record, RecordKind, Refusal,
+    RunPolicy, Start, Status, StopReason, Stopped,
 };
 use jobs_proto::{JobId, document::Document};
 
 use crate::support::{
-    ABOUT_A, BOOT, OneJob, TAG, accept, claim, config, connect_idle, next_publish, offer, perform,
-    tell,
+    ABOUT_A, BOOT, OneJob, TAG, accept, checkpoint_of_a, claim, config, connect_idle, next_publish,
+    offer, perform, stored, tell,
 };
 
 /// A record of the job `a`, with a checkpoint.
 fn record(kind: RecordKind, needs_document: bool, attempts: u8) -> Vec<u8> {
-    let record = Record {
+    stored(&Record {
         kind,
-        job_id: "a".try_into().unwrap(),
-        execution_number: Some(1),
-        queued_at: 1,
-        tag: TAG,
-        rerun: true,
         needs_document,
         attempts,
-        runs: 1,
-        step_timeout_minutes: 0,
-        time_limit_ms: 0,
-        boot: BOOT.id,
-        body: heapless::Vec::from_slice(&[3]).unwrap(),
-    };
-    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
+        ..checkpoint_of_a()
+    })
 }
 
 #[test]

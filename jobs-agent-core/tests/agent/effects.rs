@@ -2,32 +2,20 @@
 
 use jobs_agent_core::{
     Agent, Checkpoint, CheckpointTooLong, Completion, Handled, Ignored, Millis, Outcome, Output,
-    Phase, Progress, RECORD_LEN_MAX, Record, RecordError, RecordKind, RunPolicy, Scratch, Stale,
+    Phase, Progress, Record, RecordError, RecordKind, RunPolicy, Scratch, Stale,
 };
 
 use crate::support::{
-    ABOUT_A, ABOUT_NEXT, BOOT, OneJob, START, TAG, accept, claim, config, connect, perform,
-    reconnect, work,
+    ABOUT_A, ABOUT_NEXT, BOOT, OneJob, START, accept, checkpoint_of_a, claim, config, connect,
+    perform, reconnect, stored, work,
 };
 
 /// A record that says: a reset was wanted in this very boot.
 fn parked() -> Vec<u8> {
-    let record = Record {
+    stored(&Record {
         kind: RecordKind::Reboot,
-        job_id: "a".try_into().unwrap(),
-        execution_number: Some(1),
-        queued_at: 1,
-        tag: TAG,
-        rerun: true,
-        needs_document: false,
-        attempts: 1,
-        runs: 1,
-        step_timeout_minutes: 0,
-        time_limit_ms: 0,
-        boot: BOOT.id,
-        body: heapless::Vec::from_slice(&[3]).unwrap(),
-    };
-    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
+        ..checkpoint_of_a()
+    })
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What is asked, in which order, and what is made of answers that say less than was asked for.
 
 use jobs_agent_core::{
-    Agent, Ending, Handled, Ignored, Millis, Outcome, Phase, Progress, RECORD_LEN_MAX, Record,
-    RecordKind, Refusal, RunPolicy,
+    Agent, Ending, Handled, Ignored, Millis, Outcome, Phase, Progress, Record, Refusal, RunPolicy,
 };
 
 use crate::support::{
-    ABOUT_A, ABOUT_NEXT, BOOT, OFFER, OneJob, Publish, START, TAG, accept, claim, config, connect,
-    connect_idle, next_publish, offer, perform, reconnect, reply, tell, words, work,
+    ABOUT_A, ABOUT_NEXT, BOOT, OFFER, OneJob, Publish, START, accept, checkpoint_of_a, claim,
+    config, connect, connect_idle, next_publish, offer, perform, reconnect, reply, stored, tell,
+    words, work,
 };
 
 /// How a list names the job.
@@ -227,22 +227,10 @@ fn an_answer_that_comes_after_the_last_word_of_the_handler_answers_nothing() {
 
 /// The record of a job with a checkpoint, which is resumed without or with its document.
 fn checkpoint(needs_document: bool) -> Vec<u8> {
-    let record = Record {
-        kind: RecordKind::Checkpoint,
-        job_id: "a".try_into().unwrap(),
-        execution_number: Some(1),
-        queued_at: 1,
-        tag: TAG,
-        rerun: true,
+    stored(&Record {
         needs_document,
-        attempts: 1,
-        runs: 1,
-        step_timeout_minutes: 0,
-        time_limit_ms: 0,
-        boot: BOOT.id,
-        body: heapless::Vec::from_slice(&[3]).unwrap(),
-    };
-    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
+        ..checkpoint_of_a()
+    })
 }
 
 #[test]

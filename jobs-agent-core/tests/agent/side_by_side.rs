@@ -1,11 +1,13 @@
 //! Jobs side by side: what one slot does, and does not do, about the other.
 
 use jobs_agent_core::{
-    Agent, Checkpoint, Completion, Handled, Ignored, Millis, Outcome, Output, Phase,
-    RECORD_LEN_MAX, Receipt, Record, RecordKind, RunId, RunPolicy, Scratch,
+    Agent, Checkpoint, Completion, Config, Handled, Ignored, Millis, Outcome, Output, Phase,
+    Receipt, Record, RunId, RunPolicy, Scratch,
 };
 
-use crate::support::{BOOT, OFFER, Publish, TAG, accept, claim, config, offer, perform, work};
+use crate::support::{
+    BOOT, OFFER, Publish, TAG, accept, checkpoint_of_a, claim, config, offer, perform, stored, work,
+};
 
 type TwoJobs<'c> = Agent<'c, 2>;
 
@@ -42,6 +44,21 @@ fn persist(agent: &mut TwoJobs<'_>, now: Millis, of: u8) -> Receipt {
         Output::Persist { receipt, slot, .. } if slot == of => receipt,
         other => panic!("no record of slot {of}: {other:?}"),
     }
+}
+
+/// `a` wants a reset, and the handler of `b` is done as the grace ends: when that is, and the record
+/// of `b` on its way.
+fn last_word_as_the_grace_ends(
+    agent: &mut TwoJobs<'_>,
+    config: &Config<'_>,
+    now: Millis,
+) -> (Millis, Receipt) {
+    let [a, b] = both_at_work(agent, now);
+    agent.handle_outcome(now, a.0, a.1, &reboot());
+    assert!(perform(agent, now).reset.is_none());
+    let end = now.plus(config.reboot_grace_ms.into());
+    agent.handle_outcome(end, b.0, b.1, &Outcome::succeeded());
+    (end, persist(agent, end, b.0))
 }
 
 fn waits(agent: &mut TwoJobs<'_>, now: Millis) -> bool {
@@ -101,12 +118,7 @@ fn a_last_word_given_as_the_grace_ends_is_written_before_the_reset() {
     let config = config();
     let now = Millis(1_000);
     let mut agent: TwoJobs<'_> = Agent::new(&config, BOOT);
-    let [a, b] = both_at_work(&mut agent, now);
-    agent.handle_outcome(now, a.0, a.1, &reboot());
-    assert!(perform(&mut agent, now).reset.is_none());
-    let end = now.plus(config.reboot_grace_ms.into());
-    agent.handle_outcome(end, b.0, b.1, &Outcome::succeeded());
-    let last_word = persist(&mut agent, end, b.0);
+    let (end, last_word) = last_word_as_the_grace_ends(&mut agent, &config, now);
     agent.handle_done(end, last_word, Completion::Done);
     assert!(perform(&mut agent, end).reset.is_some());
 }
@@ -116,12 +128,7 @@ fn a_write_that_keeps_failing_does_not_hold_up_a_reset_beyond_the_grace() {
     let config = config();
     let now = Millis(1_000);
     let mut agent: TwoJobs<'_> = Agent::new(&config, BOOT);
-    let [a, b] = both_at_work(&mut agent, now);
-    agent.handle_outcome(now, a.0, a.1, &reboot());
-    assert!(perform(&mut agent, now).reset.is_none());
-    let end = now.plus(config.reboot_grace_ms.into());
-    agent.handle_outcome(end, b.0, b.1, &Outcome::succeeded());
-    let last_word = persist(&mut agent, end, b.0);
+    let (end, last_word) = last_word_as_the_grace_ends(&mut agent, &config, now);
     agent.handle_done(end, last_word, Completion::Failed);
     let mut scratch = Scratch::new();
     let next = agent.poll(end, &mut scratch);
@@ -130,22 +137,11 @@ fn a_write_that_keeps_failing_does_not_hold_up_a_reset_beyond_the_grace() {
 
 /// The record of this execution of a job, with a checkpoint.
 fn record(job_id: &str, execution_number: i64) -> Vec<u8> {
-    let record = Record {
-        kind: RecordKind::Checkpoint,
+    stored(&Record {
         job_id: job_id.try_into().unwrap(),
         execution_number: Some(execution_number),
-        queued_at: 1,
-        tag: TAG,
-        rerun: true,
-        needs_document: false,
-        attempts: 1,
-        runs: 1,
-        step_timeout_minutes: 0,
-        time_limit_ms: 0,
-        boot: BOOT.id,
-        body: heapless::Vec::from_slice(&[3]).unwrap(),
-    };
-    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
+        ..checkpoint_of_a()
+    })
 }
 
 #[test]

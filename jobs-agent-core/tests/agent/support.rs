@@ -2,7 +2,8 @@
 
 use jobs_agent_core::{
     Agent, Boot, BootId, Completion, Config, Ending, Handled, Millis, OperationTag, Output,
-    Receipt, Record, RunId, RunPolicy, Scratch, Start, StopReason, Ticket,
+    RECORD_LEN_MAX, Receipt, Record, RecordKind, RunId, RunPolicy, Scratch, Start, StopReason,
+    Ticket,
 };
 use jobs_proto::ThingName;
 
@@ -53,6 +54,30 @@ impl Seen {
         assert_eq!(self.publishes.len(), 1, "{:?}", self.topics());
         self.publishes.remove(0)
     }
+}
+
+/// A record of the job `a` as its handler left it in this boot, with a checkpoint.
+pub(crate) fn checkpoint_of_a() -> Record {
+    Record {
+        kind: RecordKind::Checkpoint,
+        job_id: "a".try_into().unwrap(),
+        execution_number: Some(1),
+        queued_at: 1,
+        tag: TAG,
+        rerun: true,
+        needs_document: false,
+        attempts: 1,
+        runs: 1,
+        step_timeout_minutes: 0,
+        time_limit_ms: 0,
+        boot: BOOT.id,
+        body: heapless::Vec::from_slice(&[3]).unwrap(),
+    }
+}
+
+/// A record as a store keeps it.
+pub(crate) fn stored(record: &Record) -> Vec<u8> {
+    record.encode(&mut [0; RECORD_LEN_MAX]).unwrap().to_vec()
 }
 
 pub(crate) fn config() -> Config<'static> {
